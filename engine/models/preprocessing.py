@@ -1,0 +1,126 @@
+"""A picture as the tower's pixels: pad to a square, resize, crop, scale, normalise.
+
+Equal to what Libra's inference does with a BitImageProcessor, to the grey level: Pillow's bicubic on 8-bit values, then
+float32. Libra's own *training* padded with black instead; this program's trainer calls these functions, so that both agree.
+The 8-bit stage (``to_uint8``) is separate because it is all of the work and small enough to be kept; ``normalise`` is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from engine.errors import ModelError
+
+
+class Padding(StrEnum):
+    """What makes a picture square before it is resized."""
+
+    MEAN = "mean"  # the processor's mean as a grey level: Libra's inference
+    BLACK = "black"
+    NONE = "none"  # nothing: the sides are cut off by the centre crop
+
+
+@dataclass(frozen=True)
+class ImageProcessor:
+    """The numbers of a tower's ``preprocessor_config.json``.
+
+    Attributes:
+        shortest_edge: length of the shorter side after resizing, pixels.
+        crop: height and width of the centre crop, pixels.
+        mean, std: per channel, on values 0..1.
+        padding: how a picture becomes square.
+    """
+
+    shortest_edge: int
+    crop: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    padding: Padding = Padding.MEAN
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], padding: Padding = Padding.MEAN) -> ImageProcessor:
+        """From the fields of a BitImageProcessor. Raises ModelError for settings this program does not reproduce."""
+        try:
+            size, crop = config["size"], config["crop_size"]
+            processor = cls(
+                shortest_edge=int(size["shortest_edge"]),
+                crop=(int(crop["height"]), int(crop["width"])),
+                mean=_three(config["image_mean"]),
+                std=_three(config["image_std"]),
+                padding=padding,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError("The tower's preprocessor_config.json is not one this program can follow.") from error
+        steps = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
+        plain = all(config.get(step, True) for step in steps)
+        bicubic = config.get("resample", 3) == Image.Resampling.BICUBIC
+        scaled = abs(float(config.get("rescale_factor", 1 / 255)) - 1 / 255) < 1e-9
+        if not (plain and bicubic and scaled) or max(processor.crop) > processor.shortest_edge:
+            raise ModelError("The tower's preprocessor_config.json asks for steps this program does not support yet.")
+        return processor
+
+    def to_config(self) -> dict[str, Any]:
+        """The fields of a BitImageProcessor, as written beside a tower."""
+        return {
+            "image_processor_type": "BitImageProcessor",
+            "do_convert_rgb": True,
+            "do_resize": True,
+            "size": {"shortest_edge": self.shortest_edge},
+            "resample": int(Image.Resampling.BICUBIC),
+            "do_center_crop": True,
+            "crop_size": {"height": self.crop[0], "width": self.crop[1]},
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(v) for v in values)
+    return red, green, blue
+
+
+def to_uint8(image: Image.Image, processor: ImageProcessor) -> npt.NDArray[np.uint8]:
+    """A picture of any size and mode -> ``[height, width, 3]`` of the tower's size."""
+    square = _pad(image.convert("RGB"), processor)
+    width, height = square.size
+    short, long = min(width, height), max(width, height)
+    longer = int(processor.shortest_edge * long / short)
+    wide = width >= height
+    size = (longer, processor.shortest_edge) if wide else (processor.shortest_edge, longer)
+    resized = square.resize(size, Image.Resampling.BICUBIC)
+    crop_height, crop_width = processor.crop
+    top, left = (size[1] - crop_height) // 2, (size[0] - crop_width) // 2
+    return np.asarray(resized)[top : top + crop_height, left : left + crop_width].copy()
+
+
+def normalise(pixels: npt.NDArray[np.uint8], processor: ImageProcessor) -> npt.NDArray[np.float32]:
+    """``[height, width, 3]`` 0..255 -> ``[3, height, width]``: (value / 255 - mean) / std."""
+    scaled = (pixels.astype(np.float64) * (1 / 255)).astype(np.float32)
+    mean, std = np.asarray(processor.mean, np.float32), np.asarray(processor.std, np.float32)
+    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
+
+
+def prepare(image: Image.Image, processor: ImageProcessor) -> npt.NDArray[np.float32]:
+    """A picture -> the tower's input ``[3, height, width]``."""
+    return normalise(to_uint8(image, processor), processor)
+
+
+def _pad(image: Image.Image, processor: ImageProcessor) -> Image.Image:
+    width, height = image.size
+    if processor.padding is Padding.NONE or width == height:
+        return image
+    grey = tuple(int(m * 255) for m in processor.mean) if processor.padding is Padding.MEAN else (0, 0, 0)
+    side = max(width, height)
+    square = Image.new("RGB", (side, side), grey)
+    square.paste(image, ((side - width) // 2, (side - height) // 2))
+    return square
