@@ -1,0 +1,77 @@
+"""What every test may use: the shared folder, a data folder of its own, chromium, and the rule on skips in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and numpy are imported: tests share few cores
+for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK"):
+    os.environ[_name] = "1"
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+PROJECT = Path(__file__).resolve().parent.parent
+MISSING_TOOL = "missing tool"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def missing_tool(name: str) -> None:
+    """Skip this test because the program ``name`` is not installed; in CI this is a failure."""
+    pytest.skip(f"{MISSING_TOOL}: {name} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if os.environ.get("CI") and report.skipped and MISSING_TOOL in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: in CI every tool must be there. {report.longrepr}"
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: what drives a browser comes last, what starts the launcher just before it."""
+
+    def weight(item: pytest.Item) -> int:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            return 2
+        return int("door" in item.path.parts)
+
+    items.sort(key=weight)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder of this test alone (``INTERVAL_HOME``); not created yet."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("INTERVAL_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference files that lies beside the project; tests that need it are skipped without it."""
+    folder = PROJECT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("the folder of reference files is not beside the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project's folder."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium or Chrome to drive; skipped without one, a failure in CI."""
+    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    if found is None:
+        missing_tool("chromium")
+    return str(found)
