@@ -1,0 +1,151 @@
+"""What truth files add to training: where a finding is, how large, and what became of it.
+
+The words of a report say too little, too late, to teach a vision tower from random weights on one machine. A data set that
+comes with truth files (the phantoms do) gives three further targets:
+
+* ``findings``: per image and slot (a finding on one side) its size band, read from the tower's CLS token;
+* ``regions``: per image, finding and patch, the fraction of the patch it covers, read from the patch tokens;
+* ``change``: per pair and finding, what happened since the prior, read from the connector's output.
+
+The heads serve training alone and are not saved with the model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.errors import DatasetError
+from engine.training.recipe import AuxiliaryWeights
+
+BANDS = ("absent", "subtle", "moderate", "plain")
+CHANGES = ("absent", "not compared", "new", "worse", "unchanged", "improved", "resolved")
+REGION_WEIGHT = 4.0
+"""A covered patch counts this much more than an empty one: most patches of most films are empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTruth:
+    """One film: band per slot ``int64 [S]``, coverage per finding and cell ``float32 [F, G]``."""
+
+    bands: Tensor
+    regions: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTruth:
+    """One case: its films and the change per finding ``int64 [F]``. ``prior`` is None without a prior."""
+
+    current: ImageTruth
+    prior: ImageTruth | None
+    changes: Tensor
+
+
+class TruthTable:
+    """Truth lines of a data set as targets.
+
+    Args:
+        lines: parsed truth lines: ``id``, ``has_prior`` and ``findings``, each with ``finding``, ``side``, ``band``,
+            ``change``, ``prior_side``, ``prior_band``, ``grid`` and ``prior_grid`` (coverage per cell, row by row).
+    """
+
+    def __init__(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        entries = [(line, entry) for line in lines for entry in line["findings"]]
+        self.findings = tuple(sorted({entry["finding"] for _, entry in entries}))
+        pairs = {(e["finding"], s) for _, e in entries for k in ("side", "prior_side") for s in _sides(e.get(k))}
+        self.slots = tuple(sorted(pairs))
+        grids = {len(e[k]) for _, e in entries for k in ("grid", "prior_grid") if e.get(k)}
+        if len(grids) > 1:
+            raise DatasetError(f"The truth files hold grids of different sizes ({sorted(grids)}).")
+        self.cells = grids.pop() if grids else 0
+        self._cases = {str(line["id"]): self._case(line) for line in lines}
+
+    def __getitem__(self, case: str) -> CaseTruth:
+        return self._cases[case]
+
+    def __contains__(self, case: str) -> bool:
+        return case in self._cases
+
+    def _case(self, line: Mapping[str, Any]) -> CaseTruth:
+        entries = {entry["finding"]: entry for entry in line["findings"]}
+        changes = [CHANGES.index(entries[f]["change"]) if f in entries else 0 for f in self.findings]
+        current = self._image(line["findings"], "side", "band", "grid")
+        prior = self._image(line["findings"], "prior_side", "prior_band", "prior_grid") if line["has_prior"] else None
+        return CaseTruth(current, prior, torch.tensor(changes))
+
+    def _image(self, entries: Iterable[Mapping[str, Any]], side: str, band: str, grid: str) -> ImageTruth:
+        bands = torch.zeros(len(self.slots), dtype=torch.long)
+        regions = torch.zeros(len(self.findings), self.cells)
+        for entry in entries:
+            if not entry.get(band):
+                continue
+            for one in _sides(entry[side]):
+                bands[self.slots.index((entry["finding"], one))] = BANDS.index(entry[band])
+            if entry.get(grid):
+                regions[self.findings.index(entry["finding"])] = torch.tensor(entry[grid])
+        return ImageTruth(bands, regions)
+
+
+def read_truth(paths: Iterable[Path]) -> TruthTable:
+    """Read truth files (JSON Lines).
+
+    Raises:
+        DatasetError: a file cannot be read or a line breaks the format.
+    """
+    lines = []
+    for path in paths:
+        try:
+            lines += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"The truth file {path.name} cannot be read.") from error
+    try:
+        return TruthTable(lines)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"The truth files break their format: {error}.") from error
+
+
+def _sides(side: str | None) -> tuple[str, ...]:
+    if not side:
+        return ("",)
+    return ("left", "right") if side == "bilateral" else (side,)
+
+
+class AuxiliaryHeads(nn.Module):
+    """The heads over a tower of width D and a connector of output width H, and their losses."""
+
+    def __init__(self, truth: TruthTable, vision_size: int, text_size: int) -> None:
+        super().__init__()
+        self.slots, self.targets = len(truth.slots), len(truth.findings)
+        self.findings = nn.Linear(vision_size, self.slots * len(BANDS))
+        self.regions = nn.Linear(vision_size, self.targets)
+        self.change = nn.Sequential(
+            nn.Linear(text_size, text_size), nn.GELU(), nn.Linear(text_size, self.targets * len(CHANGES))
+        )
+
+    def image_loss(
+        self, cls: Tensor, patches: Tensor, bands: Tensor, regions: Tensor, weights: AuxiliaryWeights
+    ) -> Tensor:
+        """Loss of ``cls [U, D]`` and ``patches [U, N, D]`` against ``bands [U, S]`` and ``regions [U, F, N]``."""
+        loss = cls.new_zeros(())
+        if weights.findings:
+            logits = self.findings(cls).view(-1, len(BANDS))
+            loss = loss + weights.findings * F.cross_entropy(logits, bands.reshape(-1))
+        if weights.regions:
+            logits = self.regions(patches).transpose(1, 2)
+            weight = 1 + (REGION_WEIGHT - 1) * (regions > 0)
+            loss = loss + weights.regions * F.binary_cross_entropy_with_logits(logits, regions, weight)
+        return loss
+
+    def change_loss(self, tokens: Tensor, changes: Tensor, weights: AuxiliaryWeights) -> Tensor:
+        """Loss of the connector's ``tokens [B, N, H]`` against ``changes [B, F]``."""
+        if not weights.change:
+            return tokens.new_zeros(())
+        logits = self.change(tokens.mean(1)).view(-1, len(CHANGES))
+        return weights.change * F.cross_entropy(logits, changes.reshape(-1))
