@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from engine import browsers
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and numpy are imported: tests share few cores
 for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DO_NOT_TRACK"):
@@ -17,7 +18,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 PROJECT = Path(__file__).resolve().parent.parent
 MISSING_TOOL = "missing tool"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def missing_tool(name: str) -> None:
@@ -70,8 +70,8 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of a Chromium or Chrome to drive; skipped without one, a failure in CI."""
-    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    """Path of a Chromium, Chrome or Edge to drive; skipped without one, a failure in CI."""
+    found = browsers.find()
     if found is None:
         missing_tool("chromium")
     return str(found)

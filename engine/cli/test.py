@@ -1,0 +1,136 @@
+"""Check the code and run all tests, as CI does.
+
+Format, lint, types, the floors of the engine, then the tests. Everything runs even when something before it failed; the
+exit status is 0 only if all of it passed. Arguments after -- go to pytest, e.g. `test -- tests/imaging -x`.
+
+On Debian as root the programs that the tests need are installed first. Elsewhere a test whose program is missing is
+skipped and says so; where the environment variable CI is set, such a skip is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import paths
+
+# Debian package -> a program or file that it brings. The one list of what tests need beyond Python.
+DEBIAN_PACKAGES = {
+    "chromium": "/usr/bin/chromium",
+    "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One check that was run: its name, whether it passed, and how long it took."""
+
+    name: str
+    passed: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What pytest counted; an error outside a test counts as a failure."""
+
+    passed: int
+    failed: int
+    skipped: int
+
+    @classmethod
+    def read(cls, junit: Path) -> Counts:
+        """The counts of a JUnit file; one failure if pytest did not get as far as writing it."""
+        try:
+            suites = list(ET.parse(junit).getroot().iter("testsuite"))
+        except (OSError, ET.ParseError):
+            return cls(0, 1, 0)
+
+        def total(key: str) -> int:
+            return sum(int(suite.get(key, 0)) for suite in suites)
+
+        failed = total("failures") + total("errors")
+        return cls(total("tests") - failed - total("skipped"), failed, total("skipped"))
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The options of ``test``."""
+    parser.add_argument("--all", action="store_true", help="add the tests marked slow, which take minutes each")
+    parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="arguments for pytest")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run all checks; 0 if every one passed, else 1."""
+    install_programs()
+    with paths.scratch("test") as scratch:
+        cache = paths.home() / "cache"
+        environment = {
+            **os.environ,
+            "RUFF_CACHE_DIR": str(cache / "ruff"),
+            "MYPY_CACHE_DIR": str(cache / "mypy"),
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(cache / "hypothesis"),
+            "OMP_NUM_THREADS": "1",
+        }
+        python = sys.executable
+        junit = scratch / "junit.xml"
+        commands = {
+            "format": [python, "-m", "ruff", "format", "--check", "--quiet", "."],
+            "lint": [python, "-m", "ruff", "check", "--quiet", "."],
+            "types": [python, "-m", "mypy"],
+            "floors": [str(Path(sysconfig.get_path("scripts")) / "lint-imports"), "--no-cache", "--no-logo"],
+            "tests": [
+                *(python, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}"),
+                *(f"--basetemp={scratch / 'tmp'}", f"--junitxml={junit}", "--durations=10"),
+                *(("-m", "slow or not slow") if args.all else ()),
+                *args.pytest,
+            ],
+        }
+        steps = [_step(name, command, environment) for name, command in commands.items()]
+        counts = Counts.read(junit)
+    print()
+    for step in steps:
+        print(f"{step.name:8} {'passed' if step.passed else 'FAILED'} {step.seconds:7.1f} s")
+    print(counts, flush=True)
+    return 0 if all(step.passed for step in steps) else 1
+
+
+def install_programs() -> None:
+    """Install what is missing of DEBIAN_PACKAGES where this is Debian and we may; say so where it fails."""
+    missing = [package for package, file in DEBIAN_PACKAGES.items() if not Path(file).exists()]
+    may = (
+        Path("/etc/debian_version").exists() and shutil.which("apt-get") and hasattr(os, "geteuid") and not os.geteuid()
+    )
+    if not missing or not may:
+        return
+    print(f"Installing {', '.join(missing)} with apt-get.", file=sys.stderr)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+        done = subprocess.run(
+            ["apt-get", "--quiet", *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            umask=0o022,
+        )
+        if done.returncode:
+            print(f"apt-get {words[0]} failed:\n{done.stdout[-2000:]}", file=sys.stderr)
+
+
+def _step(name: str, command: list[str], environment: dict[str, str]) -> Step:
+    print(f"== {name}", flush=True)
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=paths.PROJECT, env=environment, stdin=subprocess.DEVNULL)
+    return Step(name, done.returncode == 0, time.monotonic() - started)
