@@ -114,3 +114,15 @@ def _first_word(after: str) -> str:
 
 def _single_letter(word: str) -> bool:
     return len(word) == 1 and word.isalpha()
+
+
+def spans(text: str) -> tuple[tuple[int, int], ...]:
+    """(start, end) in ``text`` of each sentence of ``split(text)``: found by counting characters that are not space."""
+    positions = [index for index, character in enumerate(text) if not character.isspace()]
+    found: list[tuple[int, int]] = []
+    used = 0
+    for sentence in split(text):
+        count = sum(not character.isspace() for character in sentence)
+        found.append((positions[used], positions[used + count - 1] + 1))
+        used += count
+    return tuple(found)
