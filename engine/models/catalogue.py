@@ -1,6 +1,6 @@
 """Published models this program knows by their configuration, never by the name of a folder.
 
-An entry says which conversation template a checkpoint was trained with and under which licence it was published.
+An entry says which conversation template a checkpoint was trained with. Licences are not kept here: they are in the model's card.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Published:
-    """One published model: its name, the configuration fields that identify it, its template and licence."""
+    """One published model: its name, the configuration fields that identify it, its template."""
 
     name: str
     fields: Mapping[str, Any]
     conversation: str
-    license: str
 
 
 CATALOGUE = (
@@ -25,13 +24,11 @@ CATALOGUE = (
         name="Libra v1.0 7B",
         fields={"mm_projector_type": "TAC", "hidden_size": 4096, "num_hidden_layers": 32, "vocab_size": 32017},
         conversation="libra_v1",
-        license="Apache-2.0",
     ),
     Published(
         name="Libra v1.0 3B",
         fields={"mm_projector_type": "TAC", "hidden_size": 3072, "num_hidden_layers": 28, "num_key_value_heads": 8},
         conversation="libra_llama_3",
-        license="Apache-2.0",
     ),
 )
 

@@ -53,6 +53,20 @@ _ALL = (
         ),
         stop="</s>",
     ),
+    Template(  # upper-case role and no closing new lines: so Libra's 3B model was evaluated
+        name="libra_llama_3",
+        layout=(
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+            "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
+            "provides, and assist the user with a variety of tasks using natural language."
+            "The assistant specialized in comparing Chest X-ray images, identifying differences, "
+            "and noting temporal changes.<|eot_id|>"
+            f"<|start_header_id|>user<|end_header_id|>\n\n{QUESTION}<|eot_id|>\n"
+            "<|start_header_id|>ASSISTANT<|end_header_id|>"
+        ),
+        stop="<|eot_id|>",
+        answer=("\n\n", "<|eot_id|>"),
+    ),
     Template(
         name="vicuna_v1",
         layout=_turns(
@@ -75,6 +89,6 @@ def template(name: str) -> Template:
         raise UsageError(f"There is no conversation template named {name!r}; there are {known}.") from None
 
 
-def render(template: Template, question: str) -> str:
-    """The prompt for one question about the images: the image's place, a new line, the question."""
-    return template.layout.replace(QUESTION, f"{IMAGE_TEXT}\n{question}")
+def render(template: Template, question: str, marks: tuple[str, str] = ("", "")) -> str:
+    """The prompt for one question about the images: the image's place between its marks, a new line, the question."""
+    return template.layout.replace(QUESTION, f"{marks[0]}{IMAGE_TEXT}{marks[1]}\n{question}")

@@ -54,7 +54,7 @@ class ModelFolder:
         weights: the files' headers.
         tower: the vision tower, or None where it was not found.
         template: name of the conversation template, and ``template_basis``, why that one.
-        license: as interval.json or the catalogue says; "" unknown.
+        license: as interval.json says; "" unknown.
         demonstration: made to show the program, not to read radiographs.
         problems: everything that keeps it from being used, one sentence each.
         warnings: what may be used but should be known.
@@ -125,7 +125,7 @@ def examine(path: Path, *, tower: str | Path | None = None, template: str | None
         tower=found_tower,
         template=chosen,
         template_basis=basis,
-        license=str(own.get("license") or (published.license if published else ""))[:200],
+        license=str(own.get("license") or "")[:200],
         demonstration=own.get("demonstration") is True,
         problems=tuple(problems),
         warnings=tuple(warnings),

@@ -31,9 +31,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
     transformers 5 builds the same fast tokenizer from ``tokenizer.json`` and from ``tokenizer.model``; a stored
     ``tokenizer_class`` of "PreTrainedTokenizer", which older versions wrote for some, names no class that can be built and
-    is read as the fast one.
+    is read as the fast one. The model's own config.json is kept out of it: it decides nothing here.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError(f"{folder.name} has no tokenizer: one of {', '.join(TOKENIZER_FILES)} must be in the folder.")
@@ -47,7 +47,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         kind: Any = PreTrainedTokenizerFast if abstract else AutoTokenizer
         tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False
+            str(folder), config=PreTrainedConfig(), local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # whatever a damaged file provokes in transformers, sentencepiece or the Rust library
         raise ModelError(f"The tokenizer of {folder.name} cannot be read.") from error

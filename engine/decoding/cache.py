@@ -1,0 +1,129 @@
+"""Keys and values of a prompt stored once for all rows, and each row's own continuation written in place.
+
+Rows are beams or samples of one prompt. Expanding the prompt's keys and values to every row, as a plain cache does, costs
+rows times the memory and the reading; here a decode step multiplies all rows with the one copy (one matrix product a
+layer) and each row with its own short continuation. Nothing is copied per step but, in beam search, the continuations of
+beams that changed their parent.
+
+It works for any transformers language model whose attention goes through ``ALL_ATTENTION_FUNCTIONS``: ``SharedPromptCache``
+hands its two parts to the attention function as a pair instead of a tensor, the model passes them on untouched, and
+``shared_prompt_attention`` (registered under ATTENTION) takes them apart. With a plain cache that function is SDPA.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.cache_utils import Cache, CacheLayerMixin
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+ATTENTION = "interval_shared_prompt"
+BLOCK = 64
+"""Tokens by which the room for continuations grows."""
+
+
+class Split(NamedTuple):
+    """Keys or values in two parts: the prompt's ``[K, P, d]`` and the rows' own ``[rows, K, T, d]`` (K heads)."""
+
+    prompt: Tensor
+    own: Tensor
+
+
+class _Layer(CacheLayerMixin):
+    """One layer: filled by the prompt's forward pass, then extended by one position a step."""
+
+    is_sliding = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.length = 0  # positions of the continuation
+        self._prompt: tuple[Tensor, Tensor] | None = None
+        self._own: Tensor | None = None  # [keys and values, rows, K, room, d]
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """The prompt's keys and values, ``[1, K, P, d]`` each, become the shared part."""
+        self._prompt = (key_states[0].contiguous(), value_states[0].contiguous())
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """The prompt's pass gets its own tensors back; a step ``[rows, K, 1, d]`` gets two Splits."""
+        if self._prompt is None:
+            self.lazy_initialization(key_states, value_states)
+            return key_states, value_states
+        own = self._room_for(key_states)
+        own[0, :, :, self.length] = key_states[:, :, 0]
+        own[1, :, :, self.length] = value_states[:, :, 0]
+        self.length += 1
+        return Split(self._prompt[0], own[0, :, :, : self.length]), Split(self._prompt[1], own[1, :, :, : self.length])
+
+    def _room_for(self, states: Tensor) -> Tensor:
+        if self._own is None or self.length == self._own.shape[3]:
+            rows, heads, _, width = states.shape
+            grown = states.new_empty((2, rows, heads, self.length + BLOCK, width))
+            if self._own is not None:
+                grown[:, :, :, : self.length] = self._own
+            self._own = grown
+        return self._own
+
+    def keep(self, parents: Tensor) -> None:
+        """Row i continues what row ``parents[i]`` was."""
+        if self._own is not None:
+            own = self._own[:, :, :, : self.length]
+            own.copy_(own.index_select(1, parents))
+
+    def get_seq_length(self) -> int:
+        return self.length + (0 if self._prompt is None else self._prompt[0].shape[1])
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.get_seq_length() + query_length, 0
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class SharedPromptCache(Cache):
+    """A cache for one prompt and any number of rows that continue it.
+
+    The first forward pass must be the prompt's, with one row; every later one adds one position to each row.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(layer_class_to_replicate=_Layer)
+
+    def keep(self, parents: Tensor) -> None:
+        """Row i continues what row ``parents[i]`` was, in every layer; ``parents`` int64 ``[rows]``."""
+        for layer in self.layers:
+            assert isinstance(layer, _Layer)
+            layer.keep(parents)
+
+
+def shared_prompt_attention(
+    module: torch.nn.Module, query: Tensor, key: Any, value: Any, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, Tensor | None]:
+    """Attention of one new position of every row ``[rows, heads, 1, d]`` to prompt and continuation: softmax in float32.
+
+    With tensors instead of Splits (the prompt's pass, training) it is SDPA. Returns ``[rows, 1, heads, d]``.
+    """
+    if not isinstance(key, Split):
+        plain: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return plain
+    rows, heads, _, width = query.shape
+    groups, positions = key.prompt.shape[0], key.prompt.shape[1]
+    scaling = kwargs.get("scaling") or width**-0.5
+    grouped = (query * scaling).view(rows, groups, heads // groups, width)  # [rows, K, queries of one key head, d]
+    together = grouped.transpose(0, 1).reshape(groups, -1, width)  # all rows as one matrix per key head
+    to_prompt = (together @ key.prompt.mT).view(groups, rows, -1, positions).transpose(0, 1)
+    to_own = grouped @ key.own.mT
+    weights = torch.softmax(torch.cat((to_prompt, to_own), dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
+    on_prompt = weights[..., :positions].transpose(0, 1).reshape(groups, -1, positions)
+    from_prompt = (on_prompt @ value.prompt).view(groups, rows, -1, width).transpose(0, 1)
+    attended = from_prompt + weights[..., positions:] @ value.own
+    return attended.reshape(rows, 1, heads, width), None
+
+
+AttentionInterface.register(ATTENTION, shared_prompt_attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
