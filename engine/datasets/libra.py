@@ -1,0 +1,293 @@
+"""Libra's data files: training samples (JSON), questions and answers (JSON Lines).
+
+    [{"id", "image": path | [current, prior], "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}, ...]}]
+    {"question_id", "image": path | [current, prior], "text", "reference"?}
+    {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
+
+Everything wrong in a file is reported at once, row by row (`DatasetError.rows`); what is returned is valid. Image paths
+are relative to a folder of the caller's choice (by default the file's own) and never leave it; addresses are refused.
+This module opens no image and knows no model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.errors import DatasetError
+
+IMAGE_TEXT = "<image>"
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """One conversation about one image or two (current, then prior). ``turns`` are (question, answer) pairs."""
+
+    id: str
+    images: tuple[Path, ...]
+    turns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One evaluation question about one image or two. ``reference`` is the true answer where the file has one."""
+
+    id: str
+    images: tuple[Path, ...]
+    text: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as evaluation writes it. ``metadata`` is free; scores read ``has_prior`` and ``dummy_prior`` from it."""
+
+    question_id: str
+    prompt: str
+    text: str
+    answer_id: str
+    model_id: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """The answer as one line of JSON, keys in Libra's order, with its line end."""
+        return (
+            json.dumps(
+                {
+                    "question_id": self.question_id,
+                    "prompt": self.prompt,
+                    "text": self.text,
+                    "answer_id": self.answer_id,
+                    "model_id": self.model_id,
+                    "metadata": dict(self.metadata),
+                },
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
+
+
+def read_training(file: Path, images: Path | None = None) -> list[TrainingSample]:
+    """The samples of a training or validation file, in its order.
+
+    Args:
+        file: a JSON list of samples.
+        images: the folder image paths are relative to; the file's own folder if None.
+
+    Raises:
+        DatasetError: the file is not such a list, or some of its rows break the format (all of them are named).
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as cause:
+        raise DatasetError(f"'{file.name}' is not a JSON file.") from cause
+    if not isinstance(document, list):
+        raise DatasetError(f"'{file.name}' must hold a list of samples.")
+    folder = images or file.parent
+    return _collect(file, enumerate(document, 1), lambda row: _training_sample(row, folder), lambda sample: sample.id)
+
+
+def read_questions(file: Path, images: Path | None = None) -> list[Question]:
+    """The questions of an evaluation file, in its order. Arguments and errors as for `read_training`."""
+    folder = images or file.parent
+    return _collect(file, _lines(file), lambda row: _question(row, folder), lambda question: question.id)
+
+
+def read_references(file: Path) -> dict[str, str]:
+    """Question id -> reference text, from a question file or from an answer file that serves as reference.
+
+    Libra keeps the truth under ``reference`` beside the question, or under ``text`` in a file of its own: ``reference``
+    is taken where a row has it, else ``text``.
+
+    Raises:
+        DatasetError: rows without an id or a text, ids given twice.
+    """
+
+    def read(row: object) -> tuple[str, str]:
+        record = _object(row)
+        text = record.get("reference", record.get("text"))
+        if not isinstance(text, str):
+            raise ValueError("neither 'reference' nor 'text' holds a text")
+        return _identity(record, "question_id"), text
+
+    return dict(_collect(file, _lines(file), read, lambda pair: pair[0]))
+
+
+def read_answers(file: Path) -> dict[str, Answer]:
+    """Question id -> answer. ``prompt``, ``answer_id``, ``model_id`` and ``metadata`` may be missing.
+
+    Raises:
+        DatasetError: rows without an id or a text, or ids answered twice.
+    """
+    answers = _collect(file, _lines(file), _answer, lambda answer: answer.question_id)
+    return {answer.question_id: answer for answer in answers}
+
+
+def write_training(file: Path, samples: Iterable[TrainingSample], *, relative_to: Path | None = None) -> None:
+    """Write a training file; image paths are written relative to ``relative_to`` (the file's folder by default)."""
+    folder = relative_to or file.parent
+    document = []
+    for sample in samples:
+        names = [os.path.relpath(image, folder) for image in sample.images]
+        conversation = [
+            {"from": speaker, "value": value}
+            for turn in sample.turns
+            for speaker, value in zip(("human", "gpt"), turn, strict=True)
+        ]
+        document.append({"id": sample.id, "image": _names(names), "conversations": conversation})
+    file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def write_questions(file: Path, questions: Iterable[Question], *, relative_to: Path | None = None) -> None:
+    """Write an evaluation file, one question a line; paths as in `write_training`."""
+    folder = relative_to or file.parent
+    with file.open("w", encoding="utf-8") as stream:
+        for question in questions:
+            row: dict[str, Any] = {
+                "question_id": question.id,
+                "image": _names([os.path.relpath(image, folder) for image in question.images]),
+                "text": question.text,
+            }
+            if question.reference is not None:
+                row["reference"] = question.reference
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _names(names: Sequence[str]) -> str | list[str]:
+    posix = [name.replace(os.sep, "/") for name in names]
+    return posix[0] if len(posix) == 1 else posix
+
+
+def _lines(file: Path) -> Iterator[tuple[int, object]]:
+    """(line number, parsed row) of a JSON Lines file; a line that is no JSON is given as the error it raised."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise DatasetError(f"'{file.name}' is not a text file in UTF-8.") from cause
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                yield number, error
+
+
+def _collect(
+    file: Path,
+    rows: Iterable[tuple[int, object]],
+    read: Callable[[object], Row],
+    identity: Callable[[Row], str],
+) -> list[Row]:
+    """Read every row, gather every fault, and refuse ids that appear twice."""
+    found: list[Row] = []
+    seen: dict[str, int] = {}
+    faults: list[tuple[int, str]] = []
+    for number, row in rows:
+        try:
+            if isinstance(row, Exception):
+                raise ValueError("not a line of JSON")
+            value = read(row)
+            name = identity(value)
+            if name in seen:
+                raise ValueError(f"the id of row {seen[name]} again")
+            seen[name] = number
+            found.append(value)
+        except ValueError as fault:
+            faults.append((number, str(fault)))
+    if faults:
+        raise DatasetError(f"{len(faults)} of the rows of '{file.name}' cannot be used.", tuple(faults))
+    if not found:
+        raise DatasetError(f"'{file.name}' holds no rows.")
+    return found
+
+
+def _object(row: object) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise ValueError("not an object")
+    return row
+
+
+def _identity(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ValueError(f"'{key}' is missing")
+    return str(value)
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"'{key}' must be a text")
+    return value
+
+
+def _images(record: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
+    value = record.get("image")
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not 1 <= len(names) <= 2 or not all(map(_named, names)):
+        raise ValueError("'image' must be a path or a list of one or two paths")
+    return tuple(_inside(folder, name) for name in names)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path of an image below ``folder``; absolute paths are taken as they are, addresses and climbing refused."""
+    if _SCHEME.match(name) and not re.match(r"^[A-Za-z]:[\\/]", name):
+        raise ValueError("an image must be a file, not an address")
+    if "\0" in name:
+        raise ValueError("an image name with a null character")
+    path = Path(name)
+    if path.is_absolute():
+        return path
+    if ".." in path.parts:
+        raise ValueError("an image path must not climb out of its folder")
+    return folder / path
+
+
+def _training_sample(row: object, folder: Path) -> TrainingSample:
+    record = _object(row)
+    conversation = record.get("conversations")
+    if not isinstance(conversation, list) or not conversation or len(conversation) % 2:
+        raise ValueError("'conversations' must be pairs of a human and a gpt turn")
+    values: list[str] = []
+    for position, turn in enumerate(conversation):
+        speaker = ("human", "gpt")[position % 2]
+        if not isinstance(turn, dict) or turn.get("from") != speaker:
+            raise ValueError(f"turn {position + 1} must be from '{speaker}'")
+        values.append(_text(turn, "value"))
+    if values[0].count(IMAGE_TEXT) != 1 or any(IMAGE_TEXT in value for value in values[1:]):
+        raise ValueError(f"the first human turn, and only it, must hold one {IMAGE_TEXT}")
+    turns = tuple(zip(values[::2], values[1::2], strict=True))
+    return TrainingSample(_identity(record, "id"), _images(record, folder), turns)
+
+
+def _question(row: object, folder: Path) -> Question:
+    record = _object(row)
+    reference = record.get("reference")
+    if reference is not None and not isinstance(reference, str):
+        raise ValueError("'reference' must be a text")
+    return Question(_identity(record, "question_id"), _images(record, folder), _text(record, "text"), reference)
+
+
+def _answer(row: object) -> Answer:
+    record = _object(row)
+    text = record.get("text")
+    if not isinstance(text, str):
+        raise ValueError("'text' must be a text")
+    metadata = record.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise ValueError("'metadata' must be an object")
+    identity = _identity(record, "question_id")
+    words = {key: str(record.get(key) or "") for key in ("prompt", "answer_id", "model_id")}
+    return Answer(identity, words["prompt"], text, words["answer_id"], words["model_id"], metadata or {})
+
+
+def _named(name: object) -> bool:
+    return isinstance(name, str) and name != ""
