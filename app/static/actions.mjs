@@ -50,7 +50,7 @@ function windowActions(v, c) {
       run: () => { c.setInvert(!c.invert); v.say(c.invert ? "Inverted" : "Not inverted"); } },
     { id: "lut-off", group: "Window", keys: ["u"], label: "VOI LUT off", hint: "The file's window instead of its VOI LUT",
       pressed: () => c.hasLut && !c.usesLut, enabled: () => c.hasLut, run: () => { c.toggleLut(); v.say(c.usesLut ? "VOI LUT on" : "VOI LUT off"); } },
-    { id: "link", group: "Window", keys: ["j"], label: "Linked windows", hint: "Window changes go to both images, each from its own default",
+    { id: "link", group: "Window", keys: ["j"], label: "Linked", hint: "Window changes go to both images, each from its own default",
       pressed: () => c.linked, enabled: () => c.isPair, run: () => { c.setLinked(!c.linked); v.say(c.linked ? "Windows linked" : "Windows not linked"); } },
   ];
 }

@@ -1,7 +1,7 @@
 /* The words on one pane: the label bar (PRIOR or CURRENT, always there) and the corner texts. DOM only, told what to say. */
 
 import { el, setText } from "./dom.mjs";
-import { ageWords, dateWords, whenWords, whoWords, zoomWords } from "./words.mjs";
+import { ageWords, whenWords, whoWords, zoomWords } from "./words.mjs";
 
 const TITLES = { prior: "PRIOR", current: "CURRENT" };
 
@@ -38,7 +38,7 @@ export class PaneText {
     lines(this.notes, meta?.notes ?? []);
     this.when.classList.toggle("iv-doubtful", Boolean(meta) && (meta.date_reliable === false || !meta.acquired));
     const age = meta && other && this.role === "prior" ? ageWords(meta, other) : { text: "", wrong: false };
-    setText(this.age, age.text || (meta && this.role === "current" ? dateWords(meta) : ""));
+    setText(this.age, [meta?.acquired?.slice(0, 10), age.text].filter(Boolean).join(",  "));
     this.age.classList.toggle("iv-wrong", age.wrong);
   }
 

@@ -258,7 +258,8 @@ class Viewport {
       const box = overlaid ? { left: role === "prior" ? 0 : half, width: half } : { left: pane.x, width: pane.width };
       this.#texts[role].place({ left: box.left / ratio, width: box.width / ratio }, pane.blend !== "flicker" || c.shown === role);
       const there = Boolean(c.images[role]);
-      this.#texts[role].follow(there ? windowWords(c.preset(role), c.adjust(role), c.invert) : null, there ? c.zoom(role) : null);
+      const moved = role === "prior" && (c.offset.x || c.offset.y) ? "\nmoved by hand" : "";
+      this.#texts[role].follow(there ? windowWords(c.preset(role), c.adjust(role), c.invert) + moved : null, there ? c.zoom(role) : null);
     }
   }
 
