@@ -18,7 +18,6 @@ import importlib
 import importlib.util
 import logging
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +60,7 @@ def main(argv: Sequence[str], *, module: str | None = None) -> int:
         return error.exit_status
     except Exception as error:
         known = translate(error)
-        number = secrets.token_hex(4)
+        number = os.urandom(4).hex()
         log.error("fault %s in command %s", number, name, exc_info=error)
         if known is not None:
             _say(in_words(known))
