@@ -1,0 +1,123 @@
+"""The event log: append-only, each row chained to the one before by its hash.
+
+Fields follow FHIR AuditEvent: who, action (C R U D E), kind (its subtype), subject (the record), outcome, source, when.
+The hash of a row is sha256(hash of the row before + canonical JSON of the row), so that changing, removing or
+inserting a row shows. ``head`` (the last hash) can be noted elsewhere; then cutting off the end shows as well. This
+module does not know which events there are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+from sqlite_utils import Database
+
+from engine.records import migrations
+from engine.records.canonical import canonical, field, parsed, sha256
+from engine.records.ids import moment
+from engine.records.types import Event, LogCheck, Outcome, Scalar
+
+_COLUMNS = "seq, at, who, action, kind, subject, outcome, source, detail, previous, hash"
+
+
+def append(
+    db: Database,
+    *,
+    at: str,
+    who: str,
+    action: str,
+    kind: str,
+    subject: str,
+    source: str,
+    outcome: Outcome = "success",
+    detail: Mapping[str, Scalar] | None = None,
+) -> Event:
+    """Add one row inside the caller's transaction and return it; ``seq`` counts from 1 without gaps."""
+    last = db.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, previous = (last[0] + 1, last[1]) if last else (1, "")
+    row: dict[str, str | int] = {
+        "seq": seq,
+        "at": at,
+        "who": field(who, "name of the user", 200),
+        "action": action,
+        "kind": field(kind, "kind of the event", 100),
+        "subject": field(subject, "subject of the event", 200),
+        "outcome": outcome,
+        "source": source,
+        "detail": field(canonical(dict(detail or {})), "detail of the event", 20_000),
+    }
+    row |= {"previous": previous, "hash": sha256(previous + canonical(row))}
+    db.execute(
+        "INSERT INTO event VALUES"
+        " (:seq, :at, :who, :action, :kind, :subject, :outcome, :source, :detail, :previous, :hash)",
+        row,
+    )
+    return _event(tuple(row.values()))
+
+
+def of_subject(db: Database, subject: str) -> tuple[Event, ...]:
+    """Every event about ``subject``, oldest first."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM event WHERE subject = ? ORDER BY seq", (subject,))
+    return tuple(_event(row) for row in found)
+
+
+def verify(db: Database) -> LogCheck:
+    """Walk the whole chain and compare tables and triggers with those this program makes."""
+    problems = list(_schema_problems(db))
+    count, first_bad, head = 0, None, ""
+    try:
+        for row in db.execute(f"SELECT {_COLUMNS} FROM event ORDER BY seq"):
+            count += 1
+            if first_bad is None and (row[0] != count or row[9] != head or row[10] != _hash(row)):
+                first_bad = min(count, row[0])
+            head = row[10]
+        ever = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+        if first_bad is None and (ever[0] if ever else 0) != count:
+            first_bad = count + 1
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        first_bad = 1
+    if first_bad is not None:
+        problems.append(
+            f"The event log was changed from outside: row {first_bad} is the first that is wrong or missing."
+        )
+    return LogCheck(not problems, count, first_bad, head, tuple(problems))
+
+
+def _schema_problems(db: Database) -> Iterator[str]:
+    present = migrations.schema(db)
+    for name, sql in migrations.expected_schema().items():
+        if name not in present:
+            yield f"'{name}', a part of the database that protects the records, is missing."
+        elif present[name] != sql:
+            yield f"'{name}', a part of the database that protects the records, was changed."
+    for name in sorted(present.keys() - migrations.expected_schema().keys()):
+        yield f"'{name}' was added to the database by another program."
+
+
+def _hash(row: tuple[object, ...]) -> str:
+    """The hash that a stored row must have; "" for values that no row of ours has (flipped bytes, wrong types)."""
+    names = _COLUMNS.split(", ")
+    try:
+        return sha256(str(row[9]) + canonical(dict(zip(names[:9], row[:9], strict=True))))
+    except (ValueError, TypeError):
+        return ""
+
+
+def _event(row: tuple[object, ...]) -> Event:
+    seq, at, who, action, kind, subject, outcome, source, detail, previous, digest = row
+    return Event(
+        seq=seq,  # type: ignore[arg-type]
+        at=moment(str(at)),
+        who=str(who),
+        action=str(action),
+        kind=str(kind),
+        subject_id=str(subject),
+        outcome=outcome,  # type: ignore[arg-type]
+        source=str(source),
+        detail=parsed(str(detail)),
+        previous=str(previous),
+        hash=str(digest),
+    )
