@@ -1,9 +1,9 @@
 """Beam search as transformers 4.51.3 does it (``early_stopping=False``), which is what Libra's figures come from.
 
-Each step looks at the max(2, 1 + number of stop ids) * beams best continuations of all open beams. Those among the first
-``num_beams`` that end are finished, with the score log-probability / length^length_penalty (length with the stop id); the
-best that do not end stay open. It is over when no open beam could still beat the worst finished one *at its present length*, or
-at the token limit, where every beam counts as ended.
+Each step looks at the max(2, 1 + number of stop ids) * beams best continuations of all open beams. Those among the
+first ``num_beams`` that end are finished, with the score log-probability / length^length_penalty (length with the
+stop id); the best that do not end stay open. It is over when no open beam could still beat the worst finished one *at
+its present length*, or at the token limit, where every beam counts as ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Finished:
 
 
 def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends: Ends) -> Iterator[Step | Outcome]:
-    """Decode with ``settings.num_beams`` beams; yields a Step (the leading open beam) per token and the Outcome last."""
+    """Decode with ``settings.num_beams`` beams; yields a Step (the leading beam) per token and the Outcome last."""
     beams = settings.num_beams
     stop_ids = frozenset(settings.stop_ids)
     candidates = max(2, 1 + len(settings.stop_ids)) * beams
@@ -78,7 +78,8 @@ def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
 def _can_improve(scores: Tensor, finished: Sequence[_Finished], length: int, settings: Settings) -> bool:
     if len(finished) < settings.num_beams:
         return True
-    return float(scores[0]) / length**settings.length_penalty > finished[-1].score
+    best: float = float(scores[0]) / length**settings.length_penalty
+    return best > finished[-1].score
 
 
 def _unless_identity(parents: Tensor) -> Tensor | None:

@@ -1,13 +1,14 @@
 """Keys and values of a prompt stored once for all rows, and each row's own continuation written in place.
 
-Rows are beams or samples of one prompt. Expanding the prompt's keys and values to every row, as a plain cache does, costs
-rows times the memory and the reading; here a decode step multiplies all rows with the one copy (one matrix product a
-layer) and each row with its own short continuation. Nothing is copied per step but, in beam search, the continuations of
-beams that changed their parent.
+Rows are beams or samples of one prompt. Expanding the prompt's keys and values to every row, as a plain cache does,
+costs rows times the memory and the reading; here a decode step multiplies all rows with the one copy (one matrix
+product a layer) and each row with its own short continuation. Nothing is copied per step but, in beam search, the
+continuations of beams that changed their parent.
 
-It works for any transformers language model whose attention goes through ``ALL_ATTENTION_FUNCTIONS``: ``SharedPromptCache``
-hands its two parts to the attention function as a pair instead of a tensor, the model passes them on untouched, and
-``shared_prompt_attention`` (registered under ATTENTION) takes them apart. With a plain cache that function is SDPA.
+It works for any transformers language model whose attention goes through ``ALL_ATTENTION_FUNCTIONS``:
+``SharedPromptCache`` hands its two parts to the attention function as a pair instead of a tensor, the model passes
+them on untouched, and ``shared_prompt_attention`` (registered under ATTENTION) takes them apart. With a plain cache
+that function is SDPA.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ class Split(NamedTuple):
     own: Tensor
 
 
-class _Layer(CacheLayerMixin):
+class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """One layer: filled by the prompt's forward pass, then extended by one position a step."""
 
     is_sliding = False
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.length = 0  # positions of the continuation
         self._prompt: tuple[Tensor, Tensor] | None = None
         self._own: Tensor | None = None  # [keys and values, rows, K, room, d]
@@ -104,7 +105,7 @@ class SharedPromptCache(Cache):
 def shared_prompt_attention(
     module: torch.nn.Module, query: Tensor, key: Any, value: Any, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention of one new position of every row ``[rows, heads, 1, d]`` to prompt and continuation: softmax in float32.
+    """Attention of one new position per row ``[rows, heads, 1, d]`` to prompt and continuation; softmax in float32.
 
     With tensors instead of Splits (the prompt's pass, training) it is SDPA. Returns ``[rows, 1, heads, d]``.
     """

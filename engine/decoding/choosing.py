@@ -86,7 +86,7 @@ def ban_repeats(logits: Tensor, history: Tensor, size: int) -> Tensor:
 
 
 def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """``logits`` ``[rows, V]`` with -inf for all but the smallest set of likeliest tokens of probability >= ``top_p``."""
+    """``logits`` ``[rows, V]`` with -inf for all but the smallest set of likeliest tokens of ``top_p`` or more."""
     if top_p >= 1.0:
         return logits
     ordered, order = torch.sort(logits, descending=False)

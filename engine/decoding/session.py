@@ -46,7 +46,8 @@ class Session:
         return self.logits
 
     def _forward(self, **inputs: Tensor) -> Tensor:
-        # Logits of the last position only: over a prompt of 1500 positions the head would cost as much as a decode step each.
+        # Logits of the last position only: over a prompt of 1500 positions the head would cost as much as a decode
+        # step each.
         with torch.inference_mode():
             output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
             logits: Tensor = output.logits[:, -1].float()

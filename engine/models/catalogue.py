@@ -1,6 +1,7 @@
 """Published models this program knows by their configuration, never by the name of a folder.
 
-An entry says which conversation template a checkpoint was trained with. Licences are not kept here: they are in the model's card.
+An entry says which conversation template a checkpoint was trained with. Licences are not kept here: they are in the
+model's card.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Load a model folder, and write one in Libra's checkpoint format.
 
-``load_model`` examines the folder first (recognition.py) and reads tensors only if nothing is wrong. transformers builds
-tower and language model from our own configuration objects and the tensors we hand it: it opens no file of the folder, so
-nothing in one can name code or another place. ``save_model`` writes what ``load_model`` reads, the tower in a folder of its
-own inside the model's.
+``load_model`` examines the folder first (recognition.py) and reads tensors only if nothing is wrong. transformers
+builds tower and language model from our own configuration objects and the tensors we hand it: it opens no file of the
+folder, so nothing in one can name code or another place. ``save_model`` writes what ``load_model`` reads, the tower
+in a folder of its own inside the model's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from engine.errors import ModelError, ResourceError, UsageError
 from engine.models import conversation, recognition, tokens, weights
 from engine.models.composite import TacModel
-from engine.models.preprocessing import ImageProcessor
+from engine.models.preprocessing import ImageProcessor, Padding
 from engine.models.recognition import CONNECTOR, TOWER, ModelFolder
 from engine.models.tac import TemporalAlignmentConnector
 
@@ -211,7 +211,7 @@ def _strip(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
 
 
 def _assemble(kind: Any, config: Any, state: Mapping[str, torch.Tensor], dtype: torch.dtype, what: str) -> Any:
-    """A transformers model of ``kind`` with exactly these tensors; ModelError for any that is missing or does not fit."""
+    """A transformers model of ``kind`` with exactly these tensors; ModelError where one is missing or does not fit."""
     with _quiet():
         model, report = kind.from_pretrained(
             None, config=config, state_dict=dict(state), dtype=dtype, output_loading_info=True,
@@ -227,7 +227,9 @@ def _assemble(kind: Any, config: Any, state: Mapping[str, torch.Tensor], dtype: 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """transformers' progress bars and load reports off for the block: what matters of them is raised as ModelError."""
-    from transformers.utils import logging as hf_logging
+    from transformers.utils import logging
+
+    hf_logging: Any = logging
 
     level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()
@@ -253,8 +255,8 @@ def _add_tokens(tokenizer: Any, config: Mapping[str, Any]) -> tuple[str, str]:
 def _fit_vocabulary(language: Any, size: int) -> list[str]:
     """Give the language model as many rows as the tokenizer has tokens, as Libra's loader always does.
 
-    Rows beyond the tokenizer's (padding of the vocabulary) are dropped. Rows that are missing are the mean of the others:
-    Libra draws them at random, which would make two runs differ.
+    Rows beyond the tokenizer's (padding of the vocabulary) are dropped. Rows that are missing are the mean of the
+    others: Libra draws them at random, which would make two runs differ.
     """
     rows = language.get_input_embeddings().num_embeddings
     if size == rows:
@@ -346,7 +348,7 @@ def _libra_config(model: TacModel, processor: ImageProcessor, vocabulary: int) -
         "mm_use_im_start_end": False,
         "mm_use_im_patch_token": False,
         "use_mm_proj": True,
-        "image_aspect_ratio": "pad" if processor.padding is recognition.Padding.MEAN else "square",
+        "image_aspect_ratio": "pad" if processor.padding is Padding.MEAN else "square",
         "tokenizer_padding_side": "right",
         "tokenizer_model_max_length": language.max_position_embeddings,
     }

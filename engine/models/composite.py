@@ -1,8 +1,8 @@
 """Tower, connector and language model as one module: the only model code of our own besides the connector.
 
 The tower and the language model are transformers' classes. For inference a caller takes the parts one by one
-(``encode``, ``connect``, ``embed``), so that each is done once; for training ``forward`` does them all and gives the loss.
-The module knows token ids and pixels, not text, files or prompts.
+(``encode``, ``connect``, ``embed``), so that each is done once; for training ``forward`` does them all and gives the
+loss. The module knows token ids and pixels, not text, files or prompts.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TacModel(nn.Module):
         return torch.stack(states[1:], dim=1)[:, :, 1:]
 
     def connect(self, current: Tensor, prior: Tensor) -> Tensor:
-        """Features of both images ``[B, 12, N, D]`` -> image tokens ``[B, N, H]``. No prior: the current image twice."""
+        """Features of both images ``[B, 12, N, D]`` -> image tokens ``[B, N, H]``; no prior: the current twice."""
         tokens: Tensor = self.connector(current, prior)
         return tokens
 
@@ -83,7 +83,9 @@ class TacModel(nn.Module):
         embedding = self.language_model.get_input_embeddings()
         text = embedding(input_ids.masked_fill(input_ids == IMAGE_TOKEN, 0))
         image = image_tokens.to(text.dtype)
-        return torch.stack([torch.cat((t[:at], i, t[at + 1 :])) for t, i, at in zip(text, image, slots(input_ids))])
+        return torch.stack(
+            [torch.cat((t[:at], i, t[at + 1 :])) for t, i, at in zip(text, image, slots(input_ids), strict=True)]
+        )
 
     def forward(
         self,
@@ -125,4 +127,6 @@ def slots(input_ids: Tensor) -> list[int]:
 def widen(values: Tensor, input_ids: Tensor, count: int, fill: int) -> Tensor:
     """A per-id tensor ``[B, T]`` (labels, a mask) as one per position ``[B, T - 1 + count]``, ``fill`` on the image."""
     image = values.new_full((count,), fill)
-    return torch.stack([torch.cat((v[:at], image, v[at + 1 :])) for v, at in zip(values, slots(input_ids))])
+    return torch.stack(
+        [torch.cat((v[:at], image, v[at + 1 :])) for v, at in zip(values, slots(input_ids), strict=True)]
+    )

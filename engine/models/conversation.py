@@ -1,8 +1,8 @@
 """Conversation templates: how a question becomes the prompt a model was trained on. Data, and one function.
 
 A template is plain text with two places, the question's and what ends an answer. The texts are those of the published
-models, character for character (also where they look odd): a model answers well only to the prompt it has seen. Families that
-come later add entries here. Token ids are tokens.py's business.
+models, character for character (also where they look odd): a model answers well only to the prompt it has seen.
+Families that come later add entries here. Token ids are tokens.py's business.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _ALL = (
         name="libra_llama_3",
         layout=(
             "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-            "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
-            "provides, and assist the user with a variety of tasks using natural language."
+            "You are a helpful language and vision assistant. You are able to understand the visual content that the "
+            "user provides, and assist the user with a variety of tasks using natural language."
             "The assistant specialized in comparing Chest X-ray images, identifying differences, "
             "and noting temporal changes.<|eot_id|>"
             f"<|start_header_id|>user<|end_header_id|>\n\n{QUESTION}<|eot_id|>\n"

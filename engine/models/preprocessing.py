@@ -1,8 +1,9 @@
 """A picture as the tower's pixels: pad to a square, resize, crop, scale, normalise.
 
-Equal to what Libra's inference does with a BitImageProcessor, to the grey level: Pillow's bicubic on 8-bit values, then
-float32. Libra's own *training* padded with black instead; this program's trainer calls these functions, so that both agree.
-The 8-bit stage (``to_uint8``) is separate because it is all of the work and small enough to be kept; ``normalise`` is cheap.
+Equal to what Libra's inference does with a BitImageProcessor, to the grey level: Pillow's bicubic on 8-bit values,
+then float32. Libra's own *training* padded with black instead; this program's trainer calls these functions, so that
+both agree. The 8-bit stage (``to_uint8``) is separate because it is all of the work and small enough to be kept;
+``normalise`` is cheap.
 """
 
 from __future__ import annotations

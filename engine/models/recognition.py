@@ -1,8 +1,9 @@
 """What lies in a model folder, from its configuration and tensor names, and everything that is wrong with it at once.
 
-Nothing is built and no tensor is read, so that looking is quick however large the model. What decides is ``model_type``,
-``architectures`` and the names and shapes of the tensors; the folder's name decides nothing. Supported so far: full
-checkpoints in Libra's format with a llama language model, the TAC connector and a DINOv2 tower. The rest is recognised and named.
+Nothing is built and no tensor is read, so that looking is quick however large the model. What decides is
+``model_type``, ``architectures`` and the names and shapes of the tensors; the folder's name decides nothing.
+Supported so far: full checkpoints in Libra's format with a llama language model, the TAC connector and a DINOv2
+tower. The rest is recognised and named.
 
 A configuration is not trusted: only the fields listed here are ever passed on, so none can name code to run.
 """
@@ -172,7 +173,7 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _unsupported(path: Path, config: Mapping[str, Any], weights: Weights) -> Iterator[str]:
-    """Why this is not a model this program can use yet; the first reason decides, the rest would only follow from it."""
+    """Why this is not a model this program can use yet; the first reason decides, the rest would follow from it."""
     if (path / "adapter_config.json").is_file():
         yield "it is a LoRA adapter, and adapters are not supported yet"
         return
@@ -251,7 +252,7 @@ def _language_shapes(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int
 def _connector_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         connector = TemporalAlignmentConnector(
-            int(config["mm_hidden_size"] if "mm_hidden_size" in config else 768),
+            int(config.get("mm_hidden_size", 768)),
             config["hidden_size"],
             config["num_attention_heads"],
         )

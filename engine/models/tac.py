@@ -121,7 +121,7 @@ class TemporalAlignmentConnector(nn.Module):
         return (((cosine + 1) / 2) ** LIKENESS_POWER).view(-1, 1, 1)
 
     def align(self, current: Tensor, prior: Tensor) -> Tensor:
-        """Steps 2 to 6: the extracts of two images ``[B, N, D]`` -> image tokens ``[B, N, H]`` in the weights' dtype."""
+        """Steps 2 to 6: extracts of two images ``[B, N, D]`` -> image tokens ``[B, N, H]`` in the weights' dtype."""
         with torch.autocast(current.device.type, enabled=False):
             current, prior = current.float(), prior.float()
             prior = prior + self.likeness(current, prior) * self.LFE_prior_bias.float()

@@ -1,8 +1,9 @@
 """Prompts as token ids, with the slot of the image.
 
-The image's place in a prompt is the text ``<image>``; in ids it is IMAGE_TOKEN (-200), which no tokenizer produces. The
-text on either side is tokenised on its own, each time with the beginning-of-sequence id, and every such id but the first is dropped:
-so the text after the image starts a fresh word, as it did when the published models were trained.
+The image's place in a prompt is the text ``<image>``; in ids it is IMAGE_TOKEN (-200), which no tokenizer produces.
+The text on either side is tokenised on its own, each time with the beginning-of-sequence id, and every such id but
+the first is dropped: so the text after the image starts a fresh word, as it did when the published models were
+trained.
 
 The tokenizers are transformers'. Text that a person typed passes through ``as_plain_text`` first, so that it cannot
 hold a control token or a second image.
@@ -30,8 +31,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer in a model folder. Raises ModelError when there is none or it cannot be read.
 
     transformers 5 builds the same fast tokenizer from ``tokenizer.json`` and from ``tokenizer.model``; a stored
-    ``tokenizer_class`` of "PreTrainedTokenizer", which older versions wrote for some, names no class that can be built and
-    is read as the fast one. The model's own config.json is kept out of it: it decides nothing here.
+    ``tokenizer_class`` of "PreTrainedTokenizer", which older versions wrote for some, names no class that can be
+    built and is read as the fast one. The model's own config.json is kept out of it: it decides nothing here.
     """
     from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
@@ -88,8 +89,8 @@ def _prepends_space(tokenizer: Any) -> bool:
 def as_plain_text(tokenizer: Any, text: str) -> str:
     """``text`` with every control string in it broken by a space ("<image>" -> "< image>").
 
-    Control strings are the image's place and the tokenizer's special and added tokens. What is left is ordinary words to the
-    tokenizer, and still readable.
+    Control strings are the image's place and the tokenizer's special and added tokens. What is left is ordinary words
+    to the tokenizer, and still readable.
     """
     controls = {IMAGE_TEXT, *tokenizer.all_special_tokens}
     controls |= {str(token) for token in getattr(tokenizer, "get_added_vocab", dict)()}

@@ -34,8 +34,8 @@ class Tower:
 def find(name: str, model: Path, override: str | Path | None = None) -> Path:
     """The folder of the tower ``name`` that the checkpoint in the folder ``model`` names.
 
-    In this order: ``override``; inside the model folder; ``name`` as a path; the same relative path beside the model folder or one
-    level up; under ``models/``; the hub's cache. Raises ModelError that says what to add.
+    In this order: ``override``; inside the model folder; ``name`` as a path; the same relative path beside the model
+    folder or one level up; under ``models/``; the hub's cache. Raises ModelError that says what to add.
     """
     if override is not None:
         folder = Path(override).expanduser()

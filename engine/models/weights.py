@@ -1,8 +1,8 @@
 """Weight files: what they hold by their headers alone, their tensors, and one hash of them all.
 
-Three layouts are read: one ``model.safetensors``, several with ``model.safetensors.index.json``, and the same two with
-``pytorch_model.bin``, which is unpickled for tensors only (``weights_only=True``). Looking (``look``) reads no tensor and
-lists everything wrong instead of raising. This module knows names, shapes and bytes, not models.
+Three layouts are read: one ``model.safetensors``, several with ``model.safetensors.index.json``, and the same two
+with ``pytorch_model.bin``, which is unpickled for tensors only (``weights_only=True``). Looking (``look``) reads no
+tensor and lists everything wrong instead of raising. This module knows names, shapes and bytes, not models.
 """
 
 from __future__ import annotations

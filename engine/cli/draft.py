@@ -1,0 +1,108 @@
+"""Draft a report section from a current radiograph and, if there is one, a prior."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The options of ``draft``; those left out are decided by the rules in the help texts."""
+    parser.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of the model")
+    parser.add_argument("--current", required=True, type=Path, metavar="FILE", help="the radiograph to report")
+    parser.add_argument("--prior", type=Path, metavar="FILE", help="an earlier radiograph of the same patient")
+
+    asking = parser.add_argument_group("the question")
+    question = asking.add_mutually_exclusive_group()
+    question.add_argument("--section", choices=("findings", "impression"), default="findings")
+    question.add_argument("--prompt", metavar="TEXT", help="a question of your own, instead of a section's")
+    asking.add_argument("--context", default="", metavar="TEXT", help="indication, history")
+    asking.add_argument("--conversation", metavar="NAME", help="conversation template (default: the model's)")
+
+    running = parser.add_argument_group("running the model")
+    running.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    running.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    running.add_argument("--tower", type=Path, metavar="DIR", help="vision tower (default: the one the model names)")
+    running.add_argument("--threads", type=int, metavar="N", help="processor threads")
+
+    choosing = parser.add_argument_group("choosing the words (default: greedy, the same every time)")
+    choosing.add_argument("--num-beams", type=int, default=1, metavar="N", help="beam search with N > 1")
+    choosing.add_argument("--length-penalty", type=float, metavar="X", help="of beam search (default 1)")
+    choosing.add_argument(
+        "--no-repeat-ngram", type=int, metavar="N", help="never repeat N tokens (default: 3 with beams, else no ban)"
+    )
+    choosing.add_argument("--temperature", type=float, default=0.0, metavar="T", help="sample with T > 0")
+    choosing.add_argument("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only")
+    choosing.add_argument("--seed", type=int, metavar="N", help="of the sampling")
+    choosing.add_argument("--max-new-tokens", type=int, default=512, metavar="N")
+    choosing.add_argument(
+        "--num-return-sequences", type=int, default=1, metavar="N", help="the N best beams or samples"
+    )
+
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draft; the text, or with ``--json`` everything about it, goes to standard output."""
+    from engine.drafting import Comparison, Decoding, Draft, Engine, Progress, Token
+
+    decoding = Decoding(
+        num_beams=args.num_beams,
+        length_penalty=args.length_penalty,
+        no_repeat_ngram=args.no_repeat_ngram,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        seed=args.seed,
+        max_new_tokens=args.max_new_tokens,
+        num_return_sequences=args.num_return_sequences,
+    )
+    comparison = Comparison.open(args.current, args.prior)
+    engine = Engine.load(
+        args.model,
+        dtype=args.dtype,
+        device=args.device,
+        conversation=args.conversation,
+        tower=args.tower,
+        threads=args.threads,
+    )
+    for warning in engine.warnings:
+        print(warning, file=sys.stderr)
+    if engine.info.demonstration:
+        print("Demonstration model: it was made to show the program, not to read radiographs.", file=sys.stderr)
+
+    streaming = not args.json and args.num_beams == 1
+    events = engine.stream(
+        comparison, section=args.section, prompt=args.prompt, context=args.context, decoding=decoding
+    )
+    for event in events:
+        if isinstance(event, Progress):
+            print(f"{event.message} ...", file=sys.stderr)
+        elif isinstance(event, Token) and streaming:
+            print(event.delta, end="", flush=True)
+        elif isinstance(event, Draft):
+            _show(event, as_json=args.json, streamed=streaming)
+    return 0
+
+
+def _show(draft: object, *, as_json: bool, streamed: bool) -> None:
+    from engine.drafting import Draft
+
+    assert isinstance(draft, Draft)
+    if as_json:
+        print(json.dumps(draft.to_json(), ensure_ascii=False))
+        return
+    print() if streamed else print(draft.text)
+    for other in draft.sequences[1:]:
+        print(f"\n{other.text}")
+    if not draft.has_prior:
+        print("No prior: the current image stood in for it.", file=sys.stderr)
+    for check in draft.checks:
+        print(f"Check: {check.message}", file=sys.stderr)
+    timings = draft.timings
+    print(
+        f"{timings.tokens} tokens in {timings.total_s:.1f} s (first after {timings.first_token_s:.1f} s, "
+        f"model loaded in {timings.load_s:.1f} s)",
+        file=sys.stderr,
+    )

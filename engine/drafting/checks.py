@@ -1,0 +1,41 @@
+"""What a reader should know about a drafted text before reading it. Looks at the text alone, not at the images."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from engine.drafting.draft import Check, Finish
+from engine.reports.findings import compares
+from engine.reports.sentences import split
+
+LOOP = 4
+"""So many times the same run of LOOP_WORDS words is an endless repeat, whatever the sentences."""
+LOOP_WORDS = 4
+MIN_WORDS = 3
+"""Sentences shorter than this may come twice ("No change.")."""
+
+
+def check(text: str, *, has_prior: bool, finished: Finish) -> tuple[Check, ...]:
+    """Everything noteworthy: empty, truncated, repeated, comparison without a prior."""
+    found = []
+    if not text.strip():
+        found.append(Check("empty", "The model wrote nothing."))
+    if finished == "length":
+        found.append(Check("truncated", "The text was cut off at the token limit; its end is missing."))
+    if finished == "cancelled":
+        found.append(Check("cancelled", "The draft was stopped before it was complete."))
+    if _repeats(text):
+        found.append(Check("repeated", "The text repeats itself."))
+    if not has_prior and compares(text):
+        found.append(Check("comparison_without_prior", "The text compares with an earlier image, but none was given."))
+    return tuple(found)
+
+
+def _repeats(text: str) -> bool:
+    sentences = Counter(" ".join(re.findall(r"\w+", sentence.casefold())) for sentence in split(text))
+    if any(count > 1 and len(words.split()) >= MIN_WORDS for words, count in sentences.items()):
+        return True
+    words = re.findall(r"\w+", text.casefold())
+    runs = Counter(tuple(words[i : i + LOOP_WORDS]) for i in range(len(words) - LOOP_WORDS + 1))
+    return any(count >= LOOP for count in runs.values())

@@ -1,0 +1,304 @@
+"""The engine: one loaded model that drafts.
+
+A draft is: look at the images (once each; what was seen of an image is kept), put the question, write. ``stream`` does
+it as a generator of events, so that whoever iterates sees every token and cancels by ceasing to; ``draft`` is its last
+event. The engine keeps nothing of a patient but the features of the last images, by the hash of their files.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+from engine.decoding.choosing import Answer, Outcome
+from engine.decoding.generate import generate
+from engine.decoding.session import Session
+from engine.drafting.checks import check
+from engine.drafting.comparison import Comparison
+from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Progress, Scored, Timings, Token
+from engine.drafting.question import ask
+from engine.drafting.settings import Decoding
+from engine.drafting.writing import Writer
+from engine.errors import IntervalError, ResourceError, UsageError
+from engine.imaging.display import to_pil
+from engine.imaging.types import Image
+from engine.models.checkpoint import LoadedModel, load_model
+from engine.models.conversation import render
+from engine.models.preprocessing import prepare
+from engine.models.tokens import as_plain_text, encode_with_image
+
+log = logging.getLogger(__name__)
+
+KEPT_IMAGES = 16
+"""Images whose features are kept: 4 MB each for a published model."""
+
+
+class Engine:
+    """One loaded model.
+
+    Attributes:
+        info: which model, from where, in which dtype.
+        warnings: sentences for the user about how it was loaded.
+    """
+
+    def __init__(self, loaded: LoadedModel, load_s: float = 0.0) -> None:
+        self._loaded = loaded
+        self._load_s = load_s
+        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self._writer = Writer(loaded.tokenizer, loaded.template.stop)
+        self.info: ModelInfo = loaded.info
+        self.warnings = loaded.warnings
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        dtype: str = "auto",
+        device: str = "auto",
+        conversation: str | None = None,
+        tower: str | Path | None = None,
+        threads: int | None = None,
+    ) -> Engine:
+        """Load the model in the folder ``path``.
+
+        Args:
+            dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU, else float32.
+            device: "cpu", "cuda", or "auto": a GPU if there is one.
+            conversation: name of a conversation template, instead of the one the folder or the catalogue says.
+            tower: folder of the vision tower, instead of the one the checkpoint names.
+            threads: processor threads of the whole program; PyTorch's choice unless given.
+
+        Raises:
+            ModelError: the folder cannot be used; ``problems`` lists everything wrong.
+            ResourceError: not enough memory.
+            UsageError: an unknown option.
+        """
+        began = time.perf_counter()
+        if threads is not None:
+            if not 1 <= threads <= 1024:
+                raise UsageError("The number of threads must be between 1 and 1024.")
+            torch.set_num_threads(threads)
+        loaded = load_model(path, dtype=dtype, device=device, tower=tower, template=conversation)
+        return cls(loaded, time.perf_counter() - began)
+
+    def draft(
+        self,
+        comparison: Comparison,
+        *,
+        section: str = "findings",
+        prompt: str | None = None,
+        context: str = "",
+        decoding: Decoding | None = None,
+    ) -> Draft:
+        """The finished draft; ``stream`` without the events. Arguments and errors as there."""
+        events = self.stream(comparison, section=section, prompt=prompt, context=context, decoding=decoding)
+        return next(event for event in events if isinstance(event, Draft))
+
+    def stream(
+        self,
+        comparison: Comparison,
+        *,
+        section: str = "findings",
+        prompt: str | None = None,
+        context: str = "",
+        decoding: Decoding | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[Event]:
+        """Draft as a stream: Progress, then a Token per token, the Draft last.
+
+        Stop iterating (``break``, ``close()``) to cancel and get nothing; or let ``cancelled``, asked after every
+        token, return True to get what was written so far as a Draft that is marked "cancelled".
+
+        Args:
+            comparison: without a prior the current image stands in for it, as the published models expect.
+            section: "findings" or "impression".
+            prompt: a question of one's own, instead of the section's.
+            context: indication, history; plain text.
+            decoding: greedy unless given.
+
+        Raises (while iterating):
+            UsageError: an unknown section or too long a text. ModelError: the model computed NaN.
+            ResourceError: not enough memory.
+        """
+        clock = _Clock(self._load_s, self._device)
+        tokenizer, template = self._loaded.tokenizer, self._loaded.template
+        question = ask(section, prompt, context, lambda text: as_plain_text(tokenizer, text))
+        prompt_text = render(template, question, self._loaded.image_marks)
+        prompt_ids = encode_with_image(tokenizer, prompt_text)
+        room = self._room(len(prompt_ids))
+        wanted = (decoding or Decoding()).resolved(room)
+
+        yield Progress("images", 0.0, "Looking at the images")
+        with _memory_errors():
+            current = self._see(comparison.current)
+            prior = current if comparison.prior is None else self._see(comparison.prior)
+        clock.mark("encode")
+
+        yield Progress("prompt", None, "Reading the question")
+        with _memory_errors():
+            session = Session(self._loaded.model.language_model, self._embed(prompt_ids, current, prior))
+        clock.mark("prefill")
+
+        yield Progress("writing", None, "Writing")
+        answers: tuple[Answer, ...] = ()
+        finished: Finish = "length"
+        shown = ""
+        steps = generate(session, prompt_ids, wanted.settings(self._loaded.stop_ids), self._writer.ends)
+        while True:
+            with _memory_errors():
+                step = next(steps)
+            if isinstance(step, Outcome):
+                answers = step.sequences
+                finished = "stop" if answers[0].stopped else "length"
+                break
+            clock.token()
+            text = self._writer.text_so_far(step.token_ids)
+            yield Token(step.token_ids[-1], text, text[len(shown) :] if text.startswith(shown) else "")
+            shown = text
+            if cancelled is not None and cancelled():
+                answers, finished = (Answer(step.token_ids, None, False),), "cancelled"
+                break
+        clock.mark("decode")
+
+        text = self._writer.text(answers[0].token_ids)
+        has_prior = comparison.prior is not None
+        draft = Draft(
+            text=text,
+            token_ids=answers[0].token_ids,
+            prompt_token_ids=tuple(prompt_ids),
+            sequences=tuple(Scored(self._writer.text(a.token_ids), a.token_ids, a.score) for a in answers),
+            model=self.info,
+            decoding=wanted,
+            prompt=prompt_text,
+            images=tuple(_uses(comparison)),
+            checks=check(text, has_prior=has_prior, finished=finished),
+            timings=clock.timings(),
+            has_prior=has_prior,
+            finished=finished,
+        )
+        log.info("drafted %d tokens with %s, %s", len(draft.token_ids), self.info.sha256[:12], finished)
+        yield draft
+
+    @property
+    def _device(self) -> torch.device:
+        device: torch.device = self._loaded.model.language_model.device
+        return device
+
+    def _see(self, image: Image) -> Tensor:
+        """What the connector keeps of one image, float32 ``[1, N, D]``; kept by the hash of the image's file."""
+        known = self._features.get(image.sha256)
+        if known is None:
+            pixels = torch.from_numpy(prepare(to_pil(image), self._loaded.processor))[None].to(self._device)
+            with torch.inference_mode():
+                known = self._loaded.model.connector.extract(self._loaded.model.encode(pixels))
+            self._features[image.sha256] = known
+        self._features.move_to_end(image.sha256)
+        while len(self._features) > KEPT_IMAGES:
+            self._features.popitem(last=False)
+        return known
+
+    def _embed(self, prompt_ids: list[int], current: Tensor, prior: Tensor) -> Tensor:
+        model = self._loaded.model
+        with torch.inference_mode():
+            image_tokens = model.connector.align(current, prior)
+            return model.embed(torch.tensor([prompt_ids], device=self._device), image_tokens)
+
+    def _room(self, prompt_ids: int) -> int:
+        """Positions left for the answer."""
+        model = self._loaded.model
+        positions = prompt_ids - 1 + model.patches
+        room = int(model.language_model.config.max_position_embeddings) - positions
+        if room < 1:
+            raise UsageError("The prompt and its clinical context are too long for this model; shorten the context.")
+        return room
+
+
+def _uses(comparison: Comparison) -> Iterator[ImageUse]:
+    yield ImageUse(comparison.current.sha256, "current", comparison.current.view.value)
+    if comparison.prior is not None:
+        yield ImageUse(comparison.prior.sha256, "prior", comparison.prior.view.value)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Running out of memory, however PyTorch says it, as ResourceError."""
+    try:
+        yield
+    except IntervalError:
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        _raise_memory(error)
+    except RuntimeError as error:  # PyTorch's CPU allocator has no class of its own
+        if "alloc" not in str(error) or "memory" not in str(error):
+            raise
+        _raise_memory(error)
+
+
+def _raise_memory(error: BaseException) -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise ResourceError(
+        "There is not enough memory for this draft. Fewer beams or a smaller dtype (bfloat16) need less."
+    ) from error
+
+
+class _Clock:
+    """Takes the times of one draft and watches the memory."""
+
+    def __init__(self, load_s: float, device: torch.device) -> None:
+        self._load_s = load_s
+        self._device = device
+        self._process = psutil.Process()
+        self._peak = 0
+        self._tokens = 0
+        self._first_token = 0.0
+        self._stages: dict[str, float] = {}
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        self._began = self._last = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        """The stage ends now."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self._stages[stage] = now - self._last
+        self._last = now
+        self._watch()
+
+    def token(self) -> None:
+        """A token has arrived."""
+        self._tokens += 1
+        if self._tokens == 1:
+            self._first_token = time.perf_counter() - self._began
+        if self._tokens % 16 == 0:
+            self._watch()
+
+    def timings(self) -> Timings:
+        """All of it."""
+        return Timings(
+            load_s=self._load_s,
+            encode_s=self._stages["encode"],
+            prefill_s=self._stages["prefill"],
+            first_token_s=self._first_token,
+            decode_s=self._stages["decode"],
+            total_s=time.perf_counter() - self._began,
+            tokens=self._tokens,
+            peak_memory_bytes=self._peak,
+        )
+
+    def _watch(self) -> None:
+        if self._device.type == "cuda":
+            used = int(torch.cuda.max_memory_allocated(self._device))
+        else:
+            used = int(self._process.memory_info().rss)
+        self._peak = max(self._peak, used)

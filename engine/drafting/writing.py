@@ -1,0 +1,39 @@
+"""Token ids -> text, while they arrive and at the end, and whether the text says that the answer is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+TAIL = 16
+"""Ids looked at for a stop text; no template's is longer."""
+
+
+class Writer:
+    """Turns ids into the text a person reads: special tokens dropped, cut at the template's stop text, stripped."""
+
+    def __init__(self, tokenizer: Any, stop: str) -> None:
+        self._tokenizer = tokenizer
+        self._stop = stop
+        known = tokenizer.convert_tokens_to_ids(stop) if stop else None
+        self._stop_id = known if isinstance(known, int) and known != tokenizer.unk_token_id else None
+
+    def text(self, token_ids: Sequence[int]) -> str:
+        """The finished text of these ids."""
+        text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        if self._stop:
+            text = text.split(self._stop, 1)[0]
+        return text.strip()
+
+    def text_so_far(self, token_ids: Sequence[int]) -> str:
+        """The text of unfinished ids, without a last character of which not all bytes are there yet."""
+        return self.text(token_ids).rstrip("\ufffd")
+
+    def ends(self, token_ids: Sequence[int]) -> bool:
+        """Whether these ids end with the template's stop text, as its own token or spelled out."""
+        if not self._stop:
+            return False
+        if self._stop_id is not None:
+            return token_ids[-1] == self._stop_id
+        tail: str = self._tokenizer.decode(list(token_ids[-TAIL:]), skip_special_tokens=False)
+        return self._stop in tail
