@@ -66,10 +66,7 @@ def decode(ds: Dataset, syntax: str, frames: int) -> Frame:
     """
     if syntax not in SYNTAXES:
         raise Refusal(f"is compressed in a way that cannot be read here ({name_of(syntax)[:80]}).")
-    if syntax in _COMPRESSED:
-        frame = _decode_compressed(ds, syntax, frames)
-    else:
-        frame = _decode_native(ds, syntax)
+    frame = _decode_compressed(ds, syntax, frames) if syntax in _COMPRESSED else _decode_native(ds, syntax)
     expected = (int(ds.Rows), int(ds.Columns))
     if frame.samples.shape[:2] != expected:
         raise Refusal("is damaged: its picture has another size than its header says.")

@@ -69,7 +69,7 @@ def _is_frame_header(marker: int) -> bool:
 
 
 def read_jpeg2000(frame: bytes) -> Codestream:
-    """The SIZ marker of a JPEG 2000 stream. Raises Refusal if there is none, it is absurd, or tile-parts are missing."""
+    """The SIZ marker of a JPEG 2000 stream. Raises Refusal if it is missing or absurd, or if tile-parts are missing."""
     start = frame.find(b"\xff\x4f\xff\x51", 0, 4096)
     if start < 0 or len(frame) < start + 42:
         raise Refusal(_DAMAGED + "does not begin as a JPEG 2000.")

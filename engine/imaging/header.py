@@ -16,7 +16,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 
 from engine.imaging import tags
-from engine.imaging.codecs import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE, SYNTAXES, name_of
+from engine.imaging.codecs import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE, name_of
 from engine.imaging.limits import Limits
 from engine.imaging.refusal import Refusal
 
