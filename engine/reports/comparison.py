@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from engine.reports import reading
-from engine.reports.clauses import segments
+from engine.reports.clauses import Segment, segments
 from engine.reports.scanning import ChangeCue, Item, Kind, scan
 from engine.reports.sentences import spans
 from engine.reports.vocabulary import Change, Span
@@ -58,6 +58,6 @@ def _strong(item: Item) -> bool:
     return isinstance(item.value, ChangeCue) and not item.value.weak
 
 
-def _about_size(row: list[reading.Segment], index: int, item: Item, cue: ChangeCue) -> bool:
+def _about_size(row: list[Segment], index: int, item: Item, cue: ChangeCue) -> bool:
     """ "Enlarged" as a shape ("the heart is enlarged") compares nothing."""
     return cue.change is Change.WORSE and reading.large_by_nature(item)

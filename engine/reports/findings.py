@@ -181,7 +181,7 @@ def _state(finding: Finding, mentions: Sequence[Mention]) -> FindingState:
     strength = (Status.PRESENT, Status.UNCERTAIN, Status.ABSENT)
     status = next(status for status in strength if any(mention.status is status for mention in mentions))
     telling = [mention for mention in mentions if mention.status is status]
-    named = {mention.side for mention in telling if mention.side is not Side.UNSPECIFIED}
+    named: set[Side] = {mention.side for mention in telling if mention.side is not Side.UNSPECIFIED}
     stated = [mention.change for mention in telling if mention.change is not Change.NOT_COMPARED]
     sides: dict[Side, Change] = {}
     for mention in mentions:
