@@ -11,7 +11,7 @@ Everything is a function of seed, site and split. Nothing here was ever a patien
 from __future__ import annotations
 
 from engine.datasets.phantoms.model import Case, Film, FindingTruth, Rendered, Site
-from engine.datasets.phantoms.render import coarse_masks, display, render, show
+from engine.datasets.phantoms.picture import coarse_masks, display, render, show
 from engine.datasets.phantoms.sampling import sample_case, transform_between
 from engine.datasets.phantoms.sites import SITE_A, SITE_B, SITES
 from engine.datasets.phantoms.training_set import write_training

@@ -58,19 +58,29 @@ def texture(grid: Grid, seed: int, cell: float) -> Array:
     """A smooth random field fixed to the anatomy, about -1..1, with features of ``cell`` anatomy units."""
     rng = np.random.default_rng([seed, 21])
     noise = rng.standard_normal((TEXTURE, TEXTURE), dtype=np.float32) * np.float32(0.75)
-    reach = TEXTURE / 2
+    # Smooth fields are computed on every second or fourth pixel.
+    coarse = 4 if cell * grid.unit >= 12 else 2 if cell * grid.unit >= 6 else 1
+    columns, rows = -(-grid.columns // coarse), -(-grid.rows // coarse)
     step_x = float(grid.x[0, 1] - grid.x[0, 0]) / cell, float(grid.x[1, 0] - grid.x[0, 0]) / cell
     step_y = float(grid.y[0, 1] - grid.y[0, 0]) / cell, float(grid.y[1, 0] - grid.y[0, 0]) / cell
     start_x, start_y = float(grid.x[0, 0]) / cell, float(grid.y[0, 0]) / cell
-    # The picture wraps around its texture: a tile of the noise is laid out large enough for the whole film.
-    wide = int(max(abs(start_x), abs(start_x + step_x[0] * grid.columns)) + reach) // TEXTURE * 2 + 1
-    if wide > 1:
-        noise = np.tile(noise, (wide, wide))
+    # The texture repeats: as many tiles as it takes for the whole film.
+    extent = max(abs(start_x), abs(start_x + step_x[0] * grid.columns), abs(start_y), abs(start_y + step_y[1] * grid.rows))
+    tiles = 2 * int(1.2 * extent / TEXTURE + 0.5) + 1
+    if tiles > 1:
+        noise = np.tile(noise, (tiles, tiles))
     middle = noise.shape[0] / 2
-    coefficients = (*step_x, start_x + middle, *step_y, start_y + middle)
+    half = 0.5 * (coarse - 1)
+    across = (step_x[0] * coarse, step_x[1] * coarse, start_x + middle + half * (step_x[0] + step_x[1]))
+    down = (step_y[0] * coarse, step_y[1] * coarse, start_y + middle + half * (step_y[0] + step_y[1]))
+    # Pillow samples at pixel centres: its half pixel is taken back.
+    shifted = tuple((*row[:2], row[2] - 0.5 * (row[0] + row[1])) for row in (across, down))
     picture = Image.fromarray(noise).transform(
-        (grid.columns, grid.rows), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+        (columns, rows), Image.Transform.AFFINE, shifted[0] + shifted[1], Image.Resampling.BILINEAR
     )
+    if coarse > 1:
+        box = (0.0, 0.0, grid.columns / coarse, grid.rows / coarse)
+        picture = picture.resize((grid.columns, grid.rows), Image.Resampling.BILINEAR, box)
     return np.asarray(picture, dtype=np.float32)
 
 
@@ -92,7 +102,7 @@ def heart_ratio(film: Film) -> float:
     """The cardiothoracic ratio of the film: the patient's own, or an enlarged one."""
     lesion = film.lesion("cardiomegaly")
     own = film.anatomy.heart_ratio
-    return own if lesion is None else 0.525 + 0.16 * lesion.size + 0.15 * (own - 0.44)
+    return own if lesion is None else 0.485 + 0.19 * lesion.size + 0.3 * (own - 0.43)
 
 
 def _half(grid: Grid, sign: int) -> Array:
@@ -106,9 +116,10 @@ def _effusion(chest: Chest, lesion: Lesion) -> None:
     slope, soft = rng.uniform(0.9, 1.25), rng.uniform(0.035, 0.06)
     for sign in lesion.signs:
         size = lesion.size if sign == lesion.signs[0] else lesion.size * rng.uniform(0.85, 1.0)
-        breath = 0.10 * grid.film.pose.inspiration
+        anatomy = grid.film.anatomy
+        dome = (anatomy.dome_left if sign > 0 else anatomy.dome_right) + 0.10 * grid.film.pose.inspiration
         # The surface of the fluid climbs the chest wall; a small one only fills the angle.
-        wall = 0.88 + breath - 0.12 - 0.95 * size
+        wall = dome + 0.05 - 0.88 * size
         valley = 0.16 + 0.10 * size
         away = np.maximum(1.0 - grid.side * np.float32(1.0 / 0.97), 0)
         fall = np.float32(valley * 2.4 * slope) * away / (away + np.float32(0.35))
@@ -134,9 +145,10 @@ def _consolidation(chest: Chest, lesion: Lesion) -> None:
         half = 0.15 + 0.20 * lesion.size
         shape = ellipse(grid, sign * x, y, half * rng.uniform(0.9, 1.15), half * rng.uniform(0.85, 1.1), rng.uniform(-0.3, 0.3))
         patches = texture(grid, lesion.seed, 0.075)
-        blob = np.clip(np.float32(1.25) - shape + np.float32(0.62) * patches, 0, 1)
-        blob *= np.clip(np.float32(2.4) - shape, 0, 1)
-        dense = (0.36 + 0.5 * lesion.size) * blob * (1 + np.float32(0.16) * texture(grid, lesion.seed + 1, 0.03))
+        patches = patches + np.float32(0.5) * texture(grid, lesion.seed + 2, 0.035)
+        blob = step(np.float32(0.95) - shape + np.float32(0.42) * patches, 0.75)
+        blob *= np.clip(np.float32(2.6) - shape, 0, 1)
+        dense = (0.27 + 0.56 * lesion.size) * blob * (1 + np.float32(0.16) * texture(grid, lesion.seed + 1, 0.03))
         chest.air *= 1 - np.clip(dense, 0, 0.93)
         if chest.want_masks:
             chest.mark(lesion, (blob > 0.35) & (chest.relative < 1) & (grid.y < chest.lower) & (grid.x * sign > 0.1))
@@ -146,14 +158,14 @@ def _pneumothorax(chest: Chest, lesion: Lesion) -> None:
     grid = chest.grid
     rng = np.random.default_rng([lesion.seed, 33])
     for sign in lesion.signs:
-        apex = 0.09 + 0.42 * lesion.size
-        gap = 0.045 + 0.30 * lesion.size**1.2
+        apex = 0.12 + 0.42 * lesion.size
+        gap = 0.08 + 0.28 * lesion.size
         # The lung shrinks from apex and wall towards its hilum; the gap closes downwards for all but the largest.
-        reach = 0.05 + 1.1 * lesion.size + rng.uniform(-0.05, 0.05)
+        reach = 0.15 + 1.0 * lesion.size + rng.uniform(-0.05, 0.05)
         narrowing = np.clip((reach - AXIS) / (reach + 1.0), 0, 1) ** 0.8
-        source = np.clip(AXIS - apex * np.clip((0.3 - AXIS) / 1.3, 0, 1), -1.0, 2.0)
+        source = np.where(AXIS < 0.3, 0.3 + (AXIS - 0.3) * 1.3 / (1.3 - apex), AXIS)
         lung = np.interp(source, AXIS, LUNG_LATERAL) - gap * narrowing
-        lung = np.where(AXIS < -1.0 + apex * 0.98, 0.0, lung).astype(np.float32)
+        lung = np.where(AXIS < -1.0 + apex, 0.0, lung).astype(np.float32)
         edge = (grid.side - grid.by_row(lung)) * np.float32(1.0)
         free = step(edge, 0.008) * _half(grid, sign)
         chest.free = free if chest.free is None else np.maximum(chest.free, free)
@@ -165,7 +177,7 @@ def _pneumothorax(chest: Chest, lesion: Lesion) -> None:
         top = heights[0] + 0.02 * np.linspace(1, 0, 16)[:-1] ** 2
         line = np.stack([sign * np.concatenate([across, inset]), np.concatenate([top, heights])], 1)
         strokes = grid.strokes()
-        strokes.add(grid.pixels(resample(line, 160))[None], 0.0085 * grid.unit, 0.20)
+        strokes.add(grid.pixels(resample(line, 160))[None], 0.0085 * grid.unit, 0.26)
         chest.add(strokes.canvas())
         if chest.want_masks:
             chest.mark(lesion, (free > 0.5) & (chest.relative < 1) & (grid.y < chest.lower) & (grid.y > -1.0) & (grid.side > 0.17))
@@ -178,10 +190,10 @@ def _edema(chest: Chest, lesion: Lesion) -> None:
     wide = 0.40 + 0.16 * size
     shape = ((grid.side - np.float32(0.34)) * np.float32(1 / wide)) ** 2 + ((grid.y - np.float32(0.12)) * np.float32(1 / 0.62)) ** 2
     cloud = 1 / (1 + shape * shape)
-    haze = cloud * (0.17 + 0.46 * size) * (1 + np.float32(0.30) * texture(grid, lesion.seed, 0.07))
+    haze = cloud * (0.20 + 0.52 * size) * (1 + np.float32(0.24) * texture(grid, lesion.seed, 0.07))
     chest.air *= 1 - np.clip(haze, 0, 0.85)
-    chest.vessel_gain *= 1.15 + 0.5 * size
-    chest.vessel_width *= 1.1 + 0.25 * size
+    chest.vessel_gain *= 1.1 + 0.2 * size
+    chest.vessel_width *= 1.06 + 0.14 * size
     strokes = grid.strokes()
     lines = []
     for sign in (-1, 1):
@@ -206,15 +218,15 @@ def _atelectasis(chest: Chest, lesion: Lesion) -> None:
         bands = 1 + int(lesion.size > 0.3) + int(lesion.size > 0.65)
         base = float(np.interp(sign * 0.5, AXIS, _base_of(grid)))
         for number in range(bands):
-            y = base - 0.13 - 0.12 * number + rng.uniform(-0.02, 0.02)
+            y = base - 0.17 - 0.12 * number + rng.uniform(-0.02, 0.02)
             length = rng.uniform(0.34, 0.44) + 0.12 * lesion.size
             x = rng.uniform(0.42, 0.50) if sign < 0 else rng.uniform(0.54, 0.60)
             slope = rng.uniform(-0.10, 0.05)
             bow = rng.uniform(-0.04, 0.01)
             ends = [(sign * (x - length / 2), y - slope / 2), (sign * x, y + bow), (sign * (x + length / 2), y + slope / 2)]
-            thick = (0.017 + 0.024 * lesion.size) * (1.0 if number == 0 else rng.uniform(0.7, 0.95))
+            thick = (0.021 + 0.022 * lesion.size) * (1.0 if number == 0 else rng.uniform(0.7, 0.95))
             taper = np.sin(np.linspace(0.25, np.pi - 0.25, 40)) ** 0.7
-            strokes.add(grid.pixels(bezier(np.array(ends), 40))[None], thick * taper * grid.unit, (0.24 + 0.30 * lesion.size) * taper)
+            strokes.add(grid.pixels(bezier(np.array(ends), 40))[None], thick * taper * grid.unit, (0.48 + 0.20 * lesion.size) * taper)
         inside = (chest.relative < 1) & (grid.y < middle)
         band = strokes.canvas() * inside
         chest.add(band)
@@ -236,15 +248,15 @@ def _nodule(chest: Chest, lesion: Lesion) -> None:
     grid = chest.grid
     rng = np.random.default_rng([lesion.seed, 36])
     for sign in lesion.signs:
-        y = {"upper": -0.52, "mid": -0.06, "lower": 0.34}[lesion.zone] + rng.uniform(-0.09, 0.09)
+        y = {"upper": -0.52, "mid": -0.06, "lower": 0.28}[lesion.zone] + rng.uniform(-0.09, 0.09)
         low, high = (0.34, 0.54) if lesion.zone == "upper" else (0.46, 0.72)
         if lesion.zone == "lower" and sign > 0:
             low, high = 0.62, 0.76
         x = sign * rng.uniform(low, high)
-        radius = 0.048 + 0.075 * lesion.size
+        radius = 0.053 + 0.072 * lesion.size
         shape = ellipse(grid, x, y, radius * rng.uniform(0.95, 1.08), radius * rng.uniform(0.92, 1.05))
         ball = np.sqrt(np.clip(1 - shape, 0, 1))
-        chest.add(np.float32(2 * radius * TISSUE * LUNG_AIR * 1.55) * ball)
+        chest.add(np.float32(2 * radius * TISSUE * LUNG_AIR * 1.8) * ball)
         if chest.want_masks:
             chest.mark(lesion, shape < 1)
 
@@ -261,9 +273,9 @@ def _tube(chest: Chest, lesion: Lesion) -> None:
     path = np.array([(turn + rng.uniform(-0.02, 0.02), -2.0), (turn + rng.uniform(-0.03, 0.03), -1.1), (turn + 0.004, tip)])
     curve = grid.pixels(bezier(path, 64))[None]
     strokes = grid.strokes()
-    strokes.add(curve, 0.030 * grid.unit, 0.62, wall=0.24)
+    strokes.add(curve, 0.032 * grid.unit, 0.85, wall=0.24)
     stripe = path + np.array([0.016, 0.0])
-    strokes.add(grid.pixels(bezier(stripe, 64))[None], 0.008 * grid.unit, 0.55)
+    strokes.add(grid.pixels(bezier(stripe, 64))[None], 0.010 * grid.unit, 0.75)
     drawn = strokes.canvas()
     chest.add(drawn)
     if chest.want_masks:
@@ -287,7 +299,7 @@ def _line(chest: Chest, lesion: Lesion) -> None:
     path = np.concatenate([bezier(first, 40), bezier(across, 40)[1:]])
     curve = grid.pixels(resample(path, 120))[None]
     strokes = grid.strokes()
-    strokes.add(curve, 0.0125 * grid.unit, 0.55)
+    strokes.add(curve, 0.0135 * grid.unit, 0.72)
     strokes.add(curve, 0.0125 * grid.unit, 0.25, wall=0.4)
     drawn = strokes.canvas()
     chest.add(drawn)

@@ -47,7 +47,13 @@ BODY_HALF = table(
     (-0.55, 1.56), (-0.25, 1.38), (0.05, 1.23), (0.4, 1.15), (0.9, 1.13), (1.6, 1.2),
 )  # fmt: skip
 BODY_DEPTH = table((-2, 0.72), (-1.2, 0.72), (-0.9, 0.95), (-0.5, 1.2), (0.2, 1.25), (0.8, 1.3), (1.6, 1.4))
-RIB_LIMIT = table((-1.15, 0.0), (-1.0, 1.0), (0.65, 1.0), (1.0, 0.45), (1.35, 0.0))
+CAGE = LUNG_LATERAL + np.float32(0.035)
+CAGE[AXIS < -0.93] = table(
+    (-1.11, 0.02), (-1.10, 0.16), (-1.07, 0.32), (-1.03, 0.44), (-0.98, 0.53), (-0.93, 0.607)
+)[AXIS < -0.93]  # fmt: skip
+CAGE_SLOPE = np.abs(np.gradient(CAGE, AXIS)) / np.maximum(CAGE, 0.1)
+WALL_LIMIT = table((-0.95, 0.0), (-0.75, 1.0), (0.65, 1.0), (1.0, 0.45), (1.35, 0.0))
+RIB_LIMIT = table((-1.11, 0.0), (-1.0, 1.0), (0.65, 1.0), (1.0, 0.45), (1.35, 0.0))
 
 
 class Grid:
@@ -67,23 +73,23 @@ class Grid:
         self.x = (raw - np.float32(anatomy.bend) * self.y * self.y) * np.float32(1 / anatomy.width)
         self.side = np.abs(self.x)
         scale = np.float32(ENTRIES / (2 * REACH))
-        self._row_index = np.clip((self.y + REACH) * scale, 0, ENTRIES - 1).astype(np.int32)
-        self._column_index = np.clip((self.x + REACH) * scale, 0, ENTRIES - 1).astype(np.int32)
+        self._row_index = ((self.y + np.float32(REACH)) * scale).astype(np.intp)
+        self._column_index = ((self.x + np.float32(REACH)) * scale).astype(np.intp)
         self.unit = film.pose.scale * size
         """Pixels per anatomy unit."""
 
     def by_row(self, values: Array) -> Array:
         """A table over height, looked up for every pixel."""
-        return np.take(values, self._row_index)
+        return np.take(values, self._row_index, mode="clip")
 
     def by_column(self, values: Array) -> Array:
         """A table over width (signed), looked up for every pixel."""
-        return np.take(values, self._column_index)
+        return np.take(values, self._column_index, mode="clip")
 
     def at(self, heights: Array, values: Array) -> Array:
         """A table over height, looked up at other heights than the pixels' own."""
         index = (heights + np.float32(REACH)) * np.float32(ENTRIES / (2 * REACH))
-        return np.take(values, np.clip(index, 0, ENTRIES - 1).astype(np.int32))
+        return np.take(values, index.astype(np.intp), mode="clip")
 
     def pixels(self, points: Array) -> Array:
         """Canonical anatomy points [..., 2] as column and row positions in pixels."""
@@ -199,10 +205,10 @@ def mediastinum(grid: Grid, ratio: float) -> tuple[Array, Array]:
 def ribs(grid: Grid) -> Array:
     """Attenuation of the rib cage: tilted rings seen from the front, back and front halves."""
     anatomy = grid.film.anatomy
-    relative = grid.side * grid.by_row(1 / (LUNG_LATERAL + np.float32(0.035)))
+    relative = grid.side * grid.by_row(1 / CAGE)
     square = relative * relative
     cosine = np.sqrt(np.maximum(1 - square, 0))
-    drop = grid.by_row(np.float32(anatomy.rib_drop) * (LUNG_LATERAL + np.float32(0.035)) * np.float32(0.5))
+    drop = grid.by_row(np.float32(anatomy.rib_drop) * CAGE * np.float32(0.5))
     back, front = _rib_tables(anatomy)
     # A rib is a ring tilted forwards: at angle a from the spine it has come down by drop * (1 - cos a) / 2.
     away = drop * cosine
@@ -213,9 +219,12 @@ def ribs(grid: Grid) -> Array:
     posterior *= np.clip((relative - np.float32(0.10)) * np.float32(14), 0, 1)
     grazing = 1 / np.maximum(cosine, np.float32(0.28))
     total = (posterior + np.float32(0.8) * anterior) * grazing
-    total *= step(1.0 - relative, 0.012) * grid.by_row(RIB_LIMIT)
+    # Where the cage closes above the apices its edge is nearly level: soften it over a pixel's height.
+    soft = np.float32(0.012) + np.float32(1.2 / grid.unit) * CAGE_SLOPE
+    edge = np.clip((1.0 - relative) * grid.by_row(0.5 / soft) + np.float32(0.5), 0, 1)
+    total *= edge * edge * (3 - 2 * edge) * grid.by_row(RIB_LIMIT)
     # The chest wall's own edge: muscle between the ribs, seen from the side.
-    total += np.float32(0.10) * np.maximum(1 - np.abs(relative - 0.985) * 22, 0) * grid.by_row(RIB_LIMIT)
+    total += np.float32(0.10) * np.maximum(1 - np.abs(relative - 0.985) * 22, 0) * grid.by_row(WALL_LIMIT)
     return np.asarray(total)
 
 
@@ -251,13 +260,13 @@ def spine(grid: Grid) -> Array:
         return out
     strip = slice(int(inside[0]), int(inside[-1]) + 1)
     side, index = grid.side[:, strip], grid._row_index[:, strip]
-    half = np.take(table_spine_half(), index)
+    half = np.take(table_spine_half(), index, mode="clip")
     relative = side / half
     wall = np.sqrt(np.maximum(1 - relative**6, 0))
-    bone = wall * np.take(body_part, index)
-    bone += np.maximum(1 - np.abs(relative - 0.93) * 11, 0) * np.take(body_part, index) * np.float32(0.35)
-    bone += np.maximum(1 - ((side - 0.068) * 38) ** 2, 0) * np.take(pedicles, index)
-    bone += np.maximum(1 - (side * 45) ** 2, 0) * np.take(process, index)
+    bone = wall * np.take(body_part, index, mode="clip")
+    bone += np.maximum(1 - np.abs(relative - 0.93) * 11, 0) * np.take(body_part, index, mode="clip") * np.float32(0.35)
+    bone += np.maximum(1 - ((side - 0.068) * 38) ** 2, 0) * np.take(pedicles, index, mode="clip")
+    bone += np.maximum(1 - (side * 45) ** 2, 0) * np.take(process, index, mode="clip")
     out[:, strip] = bone * np.float32(anatomy.bone)
     return out
 
@@ -287,26 +296,28 @@ def girdle(grid: Grid) -> Array:
     strokes = grid.strokes()
     lift = 0.07 if film.view == "AP" else 0.0
     bone = anatomy.bone
-    for sign in (-1, 1):
-        middle = film.pose.turn * 0.8
-        inner = (sign * 0.13 + middle, -0.80 - lift)
-        outer = (sign * 1.02, -1.0 - lift - anatomy.clavicle)
-        bows = np.array([inner, (sign * 0.40, -0.80 - lift), (sign * 0.68, -1.06 - lift - anatomy.clavicle), outer])
-        shaft = grid.pixels(bezier(bows, 48))[None]
-        width = np.interp(np.linspace(0, 1, 48), [0, 0.12, 0.5, 0.85, 1], [0.062, 0.048, 0.040, 0.046, 0.052])
-        strokes.add(shaft, width * grid.unit, 0.17 * bone)
-        strokes.add(shaft, width * grid.unit, 0.42 * bone, wall=0.22)
-        turn_out = anatomy.shoulder + (-0.06 if film.view == "AP" else 0.03)
-        x = sign * (1.02 + turn_out)
-        blade = np.array([(x + sign * 0.16, -0.78), (x - sign * 0.10, -0.45), (x - sign * 0.02, -0.16)])
-        strokes.add(grid.pixels(bezier(blade, 24))[None], 0.022 * grid.unit, 0.16 * bone)
-        medial = np.array([(x - sign * 0.02, -0.16), (x - sign * 0.34, -0.40), (x - sign * 0.26, -0.86)])
-        strokes.add(grid.pixels(bezier(medial, 24))[None], 0.012 * grid.unit, 0.10 * bone)
-        ridge = np.array([(x - sign * 0.24, -0.78), (x + sign * 0.02, -0.92), (x + sign * 0.20, -1.02 - anatomy.clavicle)])
-        strokes.add(grid.pixels(bezier(ridge, 24))[None], 0.03 * grid.unit, 0.16 * bone)
-        arm = np.array([(x + sign * 0.27, -0.80), (x + sign * 0.34, -0.45), (x + sign * 0.40, 0.7)])
-        strokes.add(grid.pixels(bezier(arm, 24))[None], 0.085 * grid.unit, 0.24 * bone)
-        strokes.add(grid.pixels(bezier(arm, 24))[None], 0.085 * grid.unit, 0.4 * bone, wall=0.2)
+    turn_out = anatomy.shoulder + (-0.06 if film.view == "AP" else 0.03)
+    top = -1.0 - lift - anatomy.clavicle
+
+    def both(middle: float, *points: tuple[float, float], samples: int = 24) -> Array:
+        """A curve given for the patient's left, and its mirror image; ``middle`` shifts both."""
+        left = np.array(points)
+        return grid.pixels(bezier(np.stack([left, left * (-1, 1)]) + (middle, 0), samples))
+
+    shaft = both(
+        film.pose.turn * 0.8, (0.13, -0.80 - lift), (0.40, -0.80 - lift), (0.68, top - 0.06), (1.02, top), samples=48
+    )
+    width = np.interp(np.linspace(0, 1, 48), [0, 0.03, 0.12, 0.5, 0.85, 0.97, 1], [0.02, 0.056, 0.05, 0.040, 0.046, 0.05, 0.02])
+    strokes.add(shaft, width * grid.unit, 0.20 * bone)
+    strokes.add(shaft, width * grid.unit, 0.46 * bone, wall=0.22)
+    x = 1.02 + turn_out
+    strokes.add(both(0, (x + 0.16, -0.78), (x - 0.10, -0.45), (x - 0.02, -0.16)), 0.022 * grid.unit, 0.16 * bone)
+    strokes.add(both(0, (x - 0.02, -0.16), (x - 0.34, -0.40), (x - 0.26, -0.86)), 0.012 * grid.unit, 0.10 * bone)
+    strokes.add(both(0, (x - 0.24, -0.78), (x + 0.02, -0.92), (x + 0.20, top - 0.02)), 0.03 * grid.unit, 0.16 * bone)
+    arm = both(0, (x + 0.27, -0.90), (x + 0.34, -0.45), (x + 0.38, 0.2))
+    shaft_width = np.interp(np.linspace(0, 1, 24), [0, 0.06, 0.2, 1], [0.03, 0.10, 0.085, 0.075])
+    strokes.add(arm, shaft_width * grid.unit, 0.24 * bone)
+    strokes.add(arm, shaft_width * grid.unit, 0.4 * bone, wall=0.2)
     out = strokes.canvas()
     for sign in (-1, 1):
         x = sign * (1.02 + anatomy.shoulder + (-0.06 if film.view == "AP" else 0.03))
@@ -359,6 +370,8 @@ def vessel_tree(anatomy: Anatomy) -> tuple[tuple[Array, Array], ...]:
         radius = np.repeat(radius, 2) * rng.uniform(0.62, 0.82, 2 * len(radius))
         length = np.repeat(length, 2) * rng.uniform(0.62, 0.95, 2 * len(length))
         inside = _inside_lungs(start)
+        if depth == 4:
+            inside &= rng.random(len(angle)) < 0.6
         start, angle, radius, length = start[inside], angle[inside], radius[inside], length[inside]
     return tuple(levels)
 
@@ -371,9 +384,10 @@ def _inside_lungs(points: Array) -> Array:
 
 def vessels(grid: Grid, gain: float = 1.0, wider: float = 1.0) -> Array:
     """Attenuation of the lungs' vessels over all of the film; the caller keeps what lies in aerated lung."""
-    strokes = grid.strokes()
-    for curves, radii in vessel_tree(grid.film.anatomy):
-        strength = 2 * TISSUE * LUNG_AIR * 1.5 * gain * grid.film.anatomy.vessels
+    fine, many = grid.strokes(), grid.strokes()
+    for level, (curves, radii) in enumerate(vessel_tree(grid.film.anatomy)):
+        strokes = fine if level < 3 else many
+        strength = 2 * TISSUE * LUNG_AIR * 2.0 * gain * grid.film.anatomy.vessels
         radius = radii * np.float32(wider)
         strokes.add(grid.pixels(curves), radius * np.float32(grid.unit), radius * np.float32(strength))
-    return strokes.canvas()
+    return fine.canvas() + many.coarse()

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from engine.datasets.phantoms.model import Case, Film, Site
-from engine.datasets.phantoms.render import coarse_masks, render, show
+from engine.datasets.phantoms.picture import coarse_masks, render, show
 from engine.datasets.phantoms.sampling import sample_case
 from engine.datasets.phantoms.sites import SITE_A
 from engine.errors import UsageError
