@@ -9,51 +9,58 @@ module does not know which events there are.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from sqlite_utils import Database
 
 from engine.records import migrations
-from engine.records.canonical import canonical, field, parsed, sha256
-from engine.records.ids import moment
+from engine.records.canonical import canonical, field, parsed, sha256, tidy
+from engine.records.ids import Clock, moment, stamp
 from engine.records.types import Event, LogCheck, Outcome, Scalar
 
 _COLUMNS = "seq, at, who, action, kind, subject, outcome, source, detail, previous, hash"
 
 
-def append(
-    db: Database,
-    *,
-    at: str,
-    who: str,
-    action: str,
-    kind: str,
-    subject: str,
-    source: str,
-    outcome: Outcome = "success",
-    detail: Mapping[str, Scalar] | None = None,
-) -> Event:
-    """Add one row inside the caller's transaction and return it; ``seq`` counts from 1 without gaps."""
-    last = db.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, previous = (last[0] + 1, last[1]) if last else (1, "")
-    row: dict[str, str | int] = {
-        "seq": seq,
-        "at": at,
-        "who": field(who, "name of the user", 200),
-        "action": action,
-        "kind": field(kind, "kind of the event", 100),
-        "subject": field(subject, "subject of the event", 200),
-        "outcome": outcome,
-        "source": source,
-        "detail": field(canonical(dict(detail or {})), "detail of the event", 20_000),
-    }
-    row |= {"previous": previous, "hash": sha256(previous + canonical(row))}
-    db.execute(
-        "INSERT INTO event VALUES"
-        " (:seq, :at, :who, :action, :kind, :subject, :outcome, :source, :detail, :previous, :hash)",
-        row,
-    )
-    return _event(tuple(row.values()))
+@dataclass(frozen=True)
+class Author:
+    """In whose name this process writes: account, program, clock and the source of new ids."""
+
+    who: str
+    source: str
+    clock: Clock
+    new_id: Callable[[], str]
+
+    def append(
+        self,
+        db: Database,
+        action: str,
+        kind: str,
+        subject: str,
+        detail: Mapping[str, Scalar] | None = None,
+        outcome: Outcome = "success",
+    ) -> Event:
+        """Add one event inside the caller's transaction and return it; ``seq`` counts from 1 without gaps."""
+        last = db.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+        seq, previous = (last[0] + 1, last[1]) if last else (1, "")
+        row: dict[str, str | int] = {
+            "seq": seq,
+            "at": stamp(self.clock()),
+            "who": field(self.who, "name of the account", 200),
+            "action": action,
+            "kind": field(kind, "kind of the event", 100),
+            "subject": field(subject, "subject of the event", 200),
+            "outcome": outcome,
+            "source": field(self.source, "name of the program", 200),
+            "detail": tidy(canonical(dict(detail or {}))),
+        }
+        row |= {"previous": previous, "hash": sha256(previous + canonical(row))}
+        db.execute(
+            "INSERT INTO event VALUES"
+            " (:seq, :at, :who, :action, :kind, :subject, :outcome, :source, :detail, :previous, :hash)",
+            row,
+        )
+        return _event(tuple(row.values()))
 
 
 def of_subject(db: Database, subject: str) -> tuple[Event, ...]:

@@ -51,8 +51,9 @@ _TABLES = (
         UNIQUE (patient, uid)
     ) STRICT""",
     """CREATE TABLE image (
-        sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+        sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
         study TEXT NOT NULL REFERENCES study (key),
+        stated INTEGER NOT NULL,
         source TEXT NOT NULL,
         format TEXT NOT NULL,
         sop_uid TEXT NOT NULL,
@@ -64,15 +65,18 @@ _TABLES = (
         acquired_basis TEXT NOT NULL,
         date_reliable INTEGER NOT NULL CHECK (date_reliable IN (0, 1)),
         "rows" INTEGER NOT NULL CHECK ("rows" > 0),
-        columns INTEGER NOT NULL CHECK (columns > 0)
+        columns INTEGER NOT NULL CHECK (columns > 0),
+        PRIMARY KEY (sha256, study)
     ) STRICT""",
     """CREATE TABLE report (
         row INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE CHECK (length(id) = 26),
         state TEXT NOT NULL CHECK (state IN ('draft', 'reviewed', 'signed')),
         patient TEXT NOT NULL REFERENCES patient (key),
-        current TEXT NOT NULL REFERENCES image (sha256),
-        prior TEXT REFERENCES image (sha256),
+        current TEXT NOT NULL,
+        current_study TEXT NOT NULL,
+        prior TEXT,
+        prior_study TEXT,
         section TEXT NOT NULL,
         revision INTEGER NOT NULL CHECK (revision >= 0),
         demonstration INTEGER NOT NULL CHECK (demonstration IN (0, 1)),
@@ -81,7 +85,10 @@ _TABLES = (
         changed INTEGER NOT NULL,
         signed_at TEXT,
         CHECK ((state = 'signed') = (signed_at IS NOT NULL)),
-        CHECK (state = 'draft' OR revision > 0)
+        CHECK (state = 'draft' OR revision > 0),
+        CHECK ((prior IS NULL) = (prior_study IS NULL)),
+        FOREIGN KEY (current, current_study) REFERENCES image (sha256, study),
+        FOREIGN KEY (prior, prior_study) REFERENCES image (sha256, study)
     ) STRICT""",
     """CREATE TABLE draft (
         id TEXT PRIMARY KEY CHECK (length(id) = 26),
@@ -146,8 +153,8 @@ _INDEXES = (
     "CREATE INDEX report_state ON report (state, changed)",
     "CREATE INDEX report_patient ON report (patient, changed)",
     "CREATE INDEX report_updated ON report (updated_at, changed)",
-    "CREATE INDEX report_current ON report (current)",
-    "CREATE INDEX report_prior ON report (prior)",
+    "CREATE INDEX report_current ON report (current, current_study)",
+    "CREATE INDEX report_prior ON report (prior, prior_study)",
     "CREATE INDEX event_subject ON event (subject)",
 )
 

@@ -52,7 +52,7 @@ def sentences(text: str) -> tuple[Sentence, ...]:
     return tuple(Sentence(**facts) for facts in parsed(text))
 
 
-def one(db: Database, sql: str, parameters: Sequence[object]) -> dict[str, Any] | None:
+def one(db: Database, sql: str, parameters: Sequence[object] | dict[str, Any]) -> dict[str, Any] | None:
     """The first row as a dict, or None."""
     return next(db.query(sql, parameters), None)
 
@@ -67,7 +67,9 @@ def report(db: Database, report_id: str) -> Report:
         state=row["state"],
         patient_key=row["patient"],
         current_sha256=row["current"],
+        current_study=row["current_study"],
         prior_sha256=row["prior"],
+        prior_study=row["prior_study"],
         indication=row["indication"],
         section=row["section"],
         revision=row["revision"],
@@ -177,12 +179,54 @@ def image(row: Row, files: FileStore) -> StoredImage:
     )
 
 
+def image_of(db: Database, sha256: str, study: str | None, files: FileStore) -> StoredImage:
+    """The image as filed under ``study``, or, for None, as it was described last. Raises NotFound."""
+    row = one(
+        db,
+        "SELECT * FROM image WHERE sha256 = ? AND study = coalesce(?, study) ORDER BY stated DESC LIMIT 1",
+        [sha256, study],
+    )
+    if row is None:
+        raise NotFound("The image is not in this history. Open its file again.")
+    return image(row, files)
+
+
+def filing(db: Database, sha256: str, patient: str | None) -> tuple[str, str]:
+    """(study key, patient key) under which the image is filed: of ``patient`` if possible, else as described last.
+
+    Raises NotFound.
+    """
+    row = one(
+        db,
+        "SELECT y.key, y.patient FROM image i JOIN study y ON y.key = i.study WHERE i.sha256 = ?"
+        " ORDER BY y.patient IS ? DESC, i.stated DESC LIMIT 1",
+        [sha256, patient],
+    )
+    if row is None:
+        raise NotFound("The image is not in this history. Open its file again.")
+    return str(row["key"]), str(row["patient"])
+
+
+def patient_by_key(db: Database, key: str) -> StoredPatient:
+    """The patient with this key. Raises NotFound."""
+    row = one(db, "SELECT * FROM patient WHERE key = ?", [key])
+    if row is None:
+        raise NotFound("The patient is not in this history.")
+    return patient(row)
+
+
+def accession(db: Database, study: str) -> str:
+    """The accession number of the study with this key; "" where there is none."""
+    row = one(db, "SELECT accession FROM study WHERE key = ?", [study])
+    return "" if row is None else str(row["accession"])
+
+
 def studies(db: Database, patient_key: str, files: FileStore) -> tuple[StoredStudy, ...]:
     """Every study of the patient with its images, newest first; studies without a date come last."""
-    found = one(db, "SELECT * FROM patient WHERE key = ?", [patient_key])
-    if found is None:
+    try:
+        owner = patient_by_key(db, patient_key)
+    except NotFound:
         return ()
-    owner = patient(found)
     images: dict[str, list[StoredImage]] = {}
     for row in db.query(
         "SELECT i.* FROM image i JOIN study y ON y.key = i.study WHERE y.patient = ? ORDER BY i.rowid", [patient_key]

@@ -24,7 +24,7 @@ SELECT r.id, r.state, r.patient, r.prior, r.demonstration, r.updated_at, r.signe
        i.acquired, i.view, coalesce(g.name, '') AS signer
 FROM report r
 JOIN report_search s ON s.row = r.row
-JOIN image i ON i.sha256 = r.current
+JOIN image i ON i.sha256 = r.current AND i.study = r.current_study
 LEFT JOIN signature g ON g.report = r.id
 WHERE r.row IN ({places}) ORDER BY r.changed DESC
 """

@@ -8,7 +8,7 @@ who approved; it is not a cryptographic proof against somebody who owns the whol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,22 +24,26 @@ from engine.records.types import (
     Report,
     ReportDetail,
     Revision,
+    Sentence,
     SignatureCheck,
     StoredImage,
-    StoredPatient,
 )
 
 FORMAT = "interval-signature-1"
 
 
-def refuse_unready(revision: Revision, drafts: Sequence[DraftRow]) -> None:
-    """Raise NotReviewed or UsageError unless every word of ``revision`` is a person's decision and there are words."""
-    if open_sentences := revision.unreviewed:
+def refuse_unready(detail: ReportDetail) -> None:
+    """Raise NotReviewed or UsageError unless every word of the report is a person's decision and there are words."""
+    revision = detail.newest
+    open_sentences = revision.unreviewed if revision else 0
+    if open_sentences:
         count = "One sentence is" if open_sentences == 1 else f"{open_sentences} sentences are"
         raise NotReviewed(f"{count} not reviewed yet. Accept, edit or reject every sentence, then sign.")
-    if not revision.text.strip():
+    if revision is None or not revision.text.strip():
         raise UsageError("The report is empty. Accept or write at least one sentence before signing.")
-    cut_short = {sentence.id for draft in drafts if draft.finished == "cancelled" for sentence in draft.sentences}
+    cut_short = {
+        sentence.id for draft in detail.drafts if draft.finished == "cancelled" for sentence in draft.sentences
+    }
     if any(s.id in cut_short and s.origin == "ai" and s.status == "accepted" for s in revision.sentences):
         raise NotReviewed(
             "The report holds sentences of a draft that was stopped before its end. Edit or reject them, or draft "
@@ -56,40 +60,28 @@ def refuse_stale(report: Report, based_on: int) -> None:
         )
 
 
-def refuse_mislabelled(sentences: Iterable[tuple[str, str, str, str | None]], drafts: Sequence[DraftRow]) -> None:
-    """Raise UsageError where (id, text, origin, original) says of a model's sentence what is not so.
+def refuse_mislabelled(sentences: Sequence[Sentence], drafts: Sequence[DraftRow]) -> None:
+    """Raise UsageError where a sentence is not what its origin says.
 
-    A sentence called "ai" must be a draft's, to the letter; a draft's sentence that was changed must be called
-    "edited" and keep the model's words.
+    One called "ai" must be a draft's, to the letter; a draft's sentence that was changed must be called "edited" and
+    keep the model's words.
     """
     written = {sentence.id: sentence.text for draft in drafts for sentence in draft.sentences}
-    for identity, text, origin, original in sentences:
-        if origin == "human":
-            true = identity not in written
-        else:
-            true = written.get(identity) == (text if origin == "ai" else original)
-        if not true:
+    for sentence in sentences:
+        models = {"ai": sentence.text, "edited": sentence.original, "human": None}[sentence.origin]
+        if written.get(sentence.id) != models:
             raise UsageError("A sentence is not what its origin says. Reload the report and make the change again.")
 
 
-def content(
-    report: Report,
-    revision: Revision,
-    drafts: Sequence[DraftRow],
-    patient: StoredPatient,
-    images: Sequence[tuple[str, StoredImage]],
-    accession: str,
-    *,
-    name: str,
-    who: str,
-    signed_at: datetime,
-    application: str,
-) -> str:
-    """The canonical JSON that is signed. ``images`` are (role, image)."""
+def content(detail: ReportDetail, *, name: str, who: str, signed_at: datetime, application: str) -> str:
+    """The canonical JSON that is signed: the newest revision of ``detail``, which must have one."""
+    revision = detail.revisions[-1]
+    patient = detail.patient
+    images = [("current", detail.current), *([("prior", detail.prior)] if detail.prior else [])]
     return canonical(
         {
             "format": FORMAT,
-            "report": _report_facts(report, revision, drafts),
+            "report": _report_facts(detail, revision),
             "patient": {
                 "key": patient.key,
                 "issuer": patient.issuer,
@@ -98,7 +90,7 @@ def content(
                 "birth_date": patient.birth_date.isoformat() if patient.birth_date else None,
                 "sex": patient.sex,
             },
-            "accession": accession,
+            "accession": detail.accession,
             "images": [{"role": role} | _image_facts(image) for role, image in images],
             "signature": {
                 "name": name,
@@ -111,8 +103,9 @@ def content(
     )
 
 
-def _report_facts(report: Report, revision: Revision, drafts: Sequence[DraftRow]) -> dict[str, Any]:
+def _report_facts(detail: ReportDetail, revision: Revision) -> dict[str, Any]:
     """What can be made again from the rows at any later time."""
+    report = detail.report
     return {
         "id": report.id,
         "section": report.section,
@@ -135,7 +128,7 @@ def _report_facts(report: Report, revision: Revision, drafts: Sequence[DraftRow]
                 "finished": draft.finished,
                 "demonstration": draft.demonstration,
             }
-            for draft in drafts
+            for draft in detail.drafts
         ],
     }
 
@@ -184,7 +177,7 @@ def _differences(db: Database, detail: ReportDetail) -> Iterator[str]:
     if revision is None or revision is not detail.newest:
         yield "The signed revision is missing or is not the last one."
     # Through JSON once more, so that both sides hold the same plain types.
-    elif signed["report"] != parsed(canonical(_report_facts(detail.report, revision, detail.drafts))):
+    elif signed["report"] != parsed(canonical(_report_facts(detail, revision))):
         yield "The text, its sentences, drafts or images differ from what was signed."
     if not any(event.kind == "signed" and event.detail.get("sha256") == row["sha256"] for event in detail.events):
         yield "The event log does not know this signature."

@@ -25,6 +25,8 @@ ORIGINS: tuple[Origin, ...] = ("ai", "edited", "human")
 STATUSES: tuple[Status, ...] = ("unreviewed", "accepted", "rejected")
 STATES: tuple[State, ...] = ("draft", "reviewed", "signed")
 
+FINISHED = ("stop", "length", "cancelled")
+
 MEANING = "I have reviewed and approve this report"
 
 
@@ -223,7 +225,9 @@ class Report:
     state: State
     patient_key: str
     current_sha256: str
+    current_study: str
     prior_sha256: str | None
+    prior_study: str | None
     indication: str
     section: str
     revision: int
