@@ -32,7 +32,6 @@ PROJECT = Path(__file__).resolve().parent
 VENV = PROJECT / ".venv"
 MARKER = VENV / ".interval-requirements"
 GIGABYTES_NEEDED = 3
-
 APP = ("requirements.txt",)
 DEVELOPMENT = ("requirements.txt", "requirements-dev.txt")
 
@@ -208,8 +207,10 @@ def hand_over(python: Path, arguments: list[str]) -> NoReturn:
 
 
 def protect() -> None:
-    """Files of this process are its user's alone, and a crash leaves no image of the memory behind."""
+    """What this process writes is its user's alone, and a crash leaves no image of the memory behind."""
     os.umask(0o077)
+    with contextlib.suppress(OSError):
+        (PROJECT / "saves").chmod(0o700)  # a clone makes it open to all
     with contextlib.suppress(ImportError):
         import resource
 
@@ -385,9 +386,8 @@ class Pip:
             return Refusal(
                 3, "The package index cannot be reached. Check the network; the next start goes on from here."
             )
-        name = self.NOT_FOUND.search(text)
-        if name:
-            return Refusal(3, f"The package index has no {name.group(1)} of this version for Python {version()}.")
+        for name in self.NOT_FOUND.findall(text):
+            return Refusal(3, f"The package index has no {name} of this version for Python {version()}.")
         return Refusal(3, f"Installing failed. What pip said is in {self.log}.")
 
 

@@ -37,7 +37,7 @@ def main(argv: Sequence[str], *, module: str | None = None) -> int:
     name, options = (argv[0], list(argv[1:])) if argv else ("", [])
     module = module or f"engine.cli.{name}"
     try:
-        if not name.isidentifier() or importlib.util.find_spec(module) is None:
+        if not name.isidentifier() or name.startswith("_") or importlib.util.find_spec(module) is None:
             raise errors.UsageError(f"There is no command '{name}'. 'python launch.py --help' lists all of them.")
         command = importlib.import_module(module)
         parser = argparse.ArgumentParser(prog=f"launch.py {name}", description=command.__doc__, allow_abbrev=False)

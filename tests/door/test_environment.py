@@ -76,13 +76,11 @@ def test_an_interrupted_installation_is_taken_up(made: Path, start: Any) -> None
     assert installed(made) == "1.0"
 
 
-@pytest.mark.parametrize("damage", ["no interpreter", "no pip", "not an environment", "dangling interpreter"])
+@pytest.mark.parametrize("damage", ["no pip", "not an environment", "dangling interpreter"])
 def test_a_half_made_environment_is_made_anew(made: Path, start: Any, damage: str) -> None:
     venv = made / ".venv"
     site = next((venv / "lib").glob("python*")) / "site-packages"
-    if damage == "no interpreter":
-        shutil.rmtree(venv / "bin")
-    elif damage == "no pip":
+    if damage == "no pip":
         shutil.rmtree(site / "pip" / "_internal" / "cli")
     elif damage == "not an environment":
         (venv / "pyvenv.cfg").unlink()
