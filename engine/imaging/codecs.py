@@ -153,6 +153,9 @@ def _decode_native(ds: Dataset, syntax: str) -> Frame:
 
 
 def _to_rgb(samples: NDArray[Any], photometric: str) -> NDArray[Any]:
-    if photometric in ("YBR_FULL", "YBR_FULL_422") and samples.dtype == np.uint8:
-        return np.asarray(convert_color_space(samples, photometric, "RGB"))
-    return samples
+    if photometric not in ("YBR_FULL", "YBR_FULL_422") or samples.dtype != np.uint8:
+        return samples
+    rgb = np.empty_like(samples)
+    for at in range(0, samples.shape[0], 256):  # by strips: the conversion takes 16 times the memory
+        rgb[at : at + 256] = convert_color_space(samples[at : at + 256], photometric, "RGB")
+    return rgb

@@ -6,6 +6,7 @@ One place composes the steps; each of them knows its own part of the standard.
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 
 import numpy as np
@@ -20,6 +21,9 @@ from engine.imaging.stored import Stored, percentile_window, stored
 from engine.imaging.types import Image, VoiLut, Window
 
 __all__ = ["read_dicom"]
+
+# pydicom logs what it warns of, and quotes the file's values
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def read_dicom(data: bytes, source: str, limits: Limits) -> Image:
@@ -40,6 +44,7 @@ def _image(data: bytes, source: str, limits: Limits) -> Image:
     windows, voi_luts, display_notes = _display(ds, header, result)
     shown, view_basis, view_notes = geometry.view(ds)
     orientation, orientation_notes = geometry.orientation(ds, shown)
+    body_part, body_notes = geometry.body_part(ds)
     spacing, spacing_notes = geometry.spacing(ds)
     acquired, acquired_basis, reliable = who.acquired(ds)
     photometric = tags.text(ds, "PhotometricInterpretation", 32)
@@ -76,9 +81,11 @@ def _image(data: bytes, source: str, limits: Limits) -> Image:
         + view_notes
         + orientation_notes
         + spacing_notes
+        + body_notes
         + _warnings(ds, photometric)
         + (() if reliable or acquired is None else ("Date not reliable; intervals are not computed from it.",)),
         decoder=decoder,
+        body_part=body_part,
     )
 
 

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from engine.imaging import tags
 from engine.imaging.types import Spacing, View
 
-__all__ = ["laterality", "orientation", "spacing", "view"]
+__all__ = ["body_part", "laterality", "orientation", "spacing", "view"]
 
 _POSITIONS = {
     "PA": View.PA,
@@ -87,6 +87,14 @@ def _in_words(text: str) -> View | None:
         each for each, pattern in _WORDS.items() if re.search(rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])", text.upper())
     }
     return named.pop() if len(named) == 1 else None
+
+
+def body_part(ds: Dataset) -> tuple[str, tuple[str, ...]]:
+    """BodyPartExamined, with the words for the thorax all as "CHEST", and a note if it is another part."""
+    found = tags.text(ds, "BodyPartExamined", 32).upper()
+    if re.search(r"CHEST|THORAX|LUNG|\bRIBS?\b|STERNUM|HEART", found):
+        return "CHEST", ()
+    return found, (f"Body part is {found}, not the chest.",) if found else ()
 
 
 def laterality(ds: Dataset) -> str:

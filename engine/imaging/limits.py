@@ -32,4 +32,4 @@ class Limits:
     pixels: int = 64 * MEGA
     total_pixels: int = 1000 * MEGA
     seconds: float = 60.0
-    memory_bytes: int = 3 * 1024**3
+    memory_bytes: int = 2 * 1024**3

@@ -2,7 +2,7 @@
 
 Rules: same patient (id, and issuer where both name one), strictly earlier, and the same kind of view, where PA and AP
 are both frontal. The newest such study is taken even if its projection is the other one and an older study has the
-same: interval change is judged against the latest state, and radiologists compare AP with PA daily; the reason then says
+same: interval change is judged against the latest state, and radiologists compare AP with PA daily; the reason says
 that heart size is not comparable, and the older image is offered. Nothing is matched on a guess: an unknown view, an
 unreliable date, a placeholder id or an order that cannot be told gives no prior, only candidates to choose from.
 """
@@ -66,7 +66,7 @@ def choose_prior(current: Image, studies: Iterable[Study]) -> PriorChoice:
         return PriorChoice(
             None, "The view of the current image is not known; state it or choose the prior.", candidates
         )
-    matching = [image for image in candidates if _same_kind(image.view, current.view)]
+    matching = [each for each in candidates if _same_kind(each.view, current.view) and _same_part(each, current)]
     if not matching:
         return PriorChoice(None, _why_none(current, same, candidates), candidates)
     newest_date = matching[0].acquired
@@ -109,6 +109,8 @@ def check_pair(current: Image, prior: Image) -> tuple[str, ...]:
         warnings.append("The prior is newer than the current image.")
     if View.UNKNOWN not in (current.view, prior.view) and not _same_kind(current.view, prior.view):
         warnings.append(f"The views differ: {current.view} and {prior.view}.")
+    if not _same_part(current, prior):
+        warnings.append("The body parts differ.")
     return tuple(warnings)
 
 
@@ -136,6 +138,10 @@ def _plain(name: str) -> str:
 
 def _same_kind(one: View, other: View) -> bool:
     return one is other or (one.frontal and other.frontal)
+
+
+def _same_part(one: Image, other: Image) -> bool:
+    return not one.body_part or not other.body_part or one.body_part == other.body_part
 
 
 def _same_study(one: Image, other: Image) -> bool:
@@ -173,7 +179,7 @@ def _why(current: Image, chosen: Image, matching: list[Image]) -> str:
 def _why_none(current: Image, same: list[Image], earlier: tuple[Image, ...]) -> str:
     kind = "frontal" if current.view.frontal else "lateral"
     if earlier:
-        return f"No earlier image of this patient is known to be {kind}."
+        return f"No earlier image of this patient is known to be {kind} and of the same body part."
     if same:
         return "No image of this patient is known to be earlier."
     return "No other image of this patient was found."

@@ -96,6 +96,8 @@ class Image:
     ``windows`` are the file's, then one named "1-99 %", so there is always one; the first is the default unless
     ``luts`` holds a VOI LUT, which comes before any window.
     ``inverted`` is True for MONOCHROME1: the lowest value is white.
+    ``decoder`` names the library and function that decoded the pixels; ``body_part`` is "CHEST", another part as the
+    file calls it, or empty.
     """
 
     sha256: str
@@ -127,6 +129,7 @@ class Image:
     notes: tuple[str, ...]
     rgb: NDArray[np.uint8] | None = None
     decoder: str = ""
+    body_part: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint16 or self.pixels.ndim != 2 or not self.pixels.size:

@@ -32,6 +32,7 @@ _TEXTS = (
     "modality",
     "acquired_basis",
     "decoder",
+    "body_part",
 )
 MAXIMUM_TEXT = 4096
 
