@@ -11,14 +11,15 @@ export const ENTRIES = 65536;
 /** Fraction 0..1 for modality value x under a window {center, width, function}. */
 export function windowFraction(x, { center, width, function: kind }) {
   if (kind === "SIGMOID") return 1 / (1 + Math.exp((-4 * (x - center)) / width));
-  if (kind === "LINEAR_EXACT") return clamp01((x - center) / width + 0.5);
-  if (width <= 1) return x <= center - 0.5 ? 0 : 1;
-  return clamp01((x - (center - 0.5)) / (width - 1) + 0.5);
+  const [middle, span] = kind === "LINEAR" ? [center - 0.5, width - 1] : [center, width];
+  if (x <= middle - span / 2) return 0;
+  if (x > middle + span / 2) return 1;
+  return (x - middle) / span + 0.5;
 }
 
 /** Fraction 0..1 for modality value x under a VOI LUT {first, values}; outside the table its end values hold. */
 export function tableFraction(x, { first, values }) {
-  const index = Math.trunc(x) - first;
+  const index = Math.floor(x - first);
   return values[Math.min(Math.max(index, 0), values.length - 1)];
 }
 
@@ -39,7 +40,7 @@ export function displayLut(meta, voi, invert = false) {
   for (let stored = 0; stored < ENTRIES; stored++) {
     let y = fraction(stored * meta.slope + meta.intercept);
     if (inverted) y = 1 - y;
-    levels[stored] = Math.floor(y * 255 + 0.5);
+    levels[stored] = Math.floor(clamp01(y) * 255 + 0.5);
   }
   return levels;
 }

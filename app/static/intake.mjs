@@ -72,7 +72,7 @@ class Intake {
 
   /** @param {{file: File, name: string}[]} files */
   send(files) {
-    if (this.#request) return this.#fail("Files are still being sent. Wait for them or cancel first.");
+    if (this.#request) return this.#options.onError("Files are still being sent. Wait for them or cancel first.");
     if (files.length === 0) return this.#fail("Nothing to open: the drop held no files.");
     if (files.length > MOST_FILES) return this.#fail(`${files.length} files at once are too many. Drop the folder of one patient.`);
     const form = new FormData();

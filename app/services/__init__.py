@@ -1,0 +1,6 @@
+"""What the screen can do, without the screen: no module here knows Gradio or HTTP."""
+
+from app.services.searching import Filters
+from app.services.workbench import Workbench
+
+__all__ = ["Filters", "Workbench"]

@@ -1,0 +1,160 @@
+"""One draft being written: runs on the model's thread, can be watched from any number of pages, stops within a token.
+
+The job outlives the page that asked for it: a closed or reloaded page changes nothing, and the result is in the history
+before anyone is told that it is done. Knows the engine's events and a function that keeps the result; no page.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from app import errors
+from engine.drafting import Comparison, Decoding, Draft, Token
+from engine.errors import Cancelled
+from engine.records import NewDraft
+
+if TYPE_CHECKING:
+    from engine.drafting import Engine
+
+log = logging.getLogger(__name__)
+
+TICK = 0.06
+"""Seconds between two looks of a watching page: often enough to read along, seldom enough to stay cheap."""
+
+
+@dataclass(frozen=True)
+class DraftRequest:
+    """What is asked of the engine. ``prompt`` "" means the section's own."""
+
+    comparison: Comparison
+    model: str
+    section: str
+    prompt: str
+    context: str
+    decoding: Decoding
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The job as a watching page sees it. ``problem`` is a sentence when the draft failed."""
+
+    text: str
+    status: str
+    done: bool
+    problem: str = ""
+
+
+class DraftJob:
+    """``keep`` is called once with what is to be stored, on the model's thread, before the job is done."""
+
+    def __init__(self, request: DraftRequest, keep: Callable[[NewDraft], None]) -> None:
+        self.request = request
+        self._keep = keep
+        self._cancel = threading.Event()
+        self._changed = threading.Condition()
+        self._sight = Sight("", "Waiting for the model", False)
+
+    def stop(self) -> None:
+        """Stop after the token that is being computed; what was written is kept as a cancelled draft."""
+        self._cancel.set()
+        with self._changed:
+            if not self._sight.done:
+                self._set(Sight(self._sight.text, "Stopping", False))
+
+    @property
+    def sight(self) -> Sight:
+        """The job as it stands."""
+        with self._changed:
+            return self._sight
+
+    def watch(self) -> Iterator[Sight]:
+        """The job from now to its end, at most once per TICK, and its last sight always."""
+        seen: Sight | None = None
+        while True:
+            with self._changed:
+                while self._sight is seen:
+                    self._changed.wait(1.0)
+                seen = self._sight
+            yield seen
+            if seen.done:
+                return
+            time.sleep(TICK)
+
+    def run(self, engine: Engine) -> None:
+        """Draft, keep, and be done; raises nothing."""
+        try:
+            if self._cancel.is_set():
+                raise Cancelled("The draft was stopped before it began.")
+            self._keep(self._draft(engine))
+            self.end("")
+        except Cancelled as stop:
+            self.end(str(stop))
+        except Exception as error:
+            self.end(errors.sentence(error))
+
+    def end(self, problem: str) -> None:
+        """The job is over, for whatever reason. The first end counts."""
+        with self._changed:
+            if not self._sight.done:
+                self._set(Sight(self._sight.text, "", True, problem))
+
+    def _set(self, sight: Sight) -> None:
+        with self._changed:
+            self._sight = sight
+            self._changed.notify_all()
+
+    def _draft(self, engine: Engine) -> NewDraft:
+        request = self.request
+        events = engine.stream(
+            request.comparison,
+            section=request.section,
+            prompt=request.prompt or None,
+            context=request.context,
+            decoding=request.decoding,
+            cancelled=self._cancel.is_set,
+        )
+        for event in events:
+            if isinstance(event, Draft):
+                return from_draft(event, request)
+            if isinstance(event, Token):
+                self._set(Sight(event.text_so_far, "Writing", False))
+            elif self._cancel.is_set():
+                break
+            else:
+                self._set(Sight("", event.message, False))
+        raise Cancelled("The draft was stopped before its first word.")
+
+
+def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:
+    """What the draft was made with, as stored and printed."""
+    return {
+        "section": request.section,
+        "num_beams": decoding.num_beams,
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "seed": decoding.seed,
+        "length_penalty": decoding.length_penalty,
+        "no_repeat_ngram": decoding.no_repeat_ngram,
+        "max_new_tokens": decoding.max_new_tokens,
+    }
+
+
+def from_draft(draft: Draft, request: DraftRequest) -> NewDraft:
+    """What the engine gave, as the history keeps it."""
+    return NewDraft(
+        text=draft.text,
+        token_ids=draft.token_ids,
+        model_name=draft.model.name,
+        model_sha256=draft.model.sha256,
+        settings=settings(request, draft.decoding),
+        checks=tuple({"code": check.code, "message": check.message} for check in draft.checks),
+        prompt=draft.prompt,
+        finished=draft.finished,
+        demonstration=draft.model.demonstration,
+        timings=asdict(draft.timings),
+    )

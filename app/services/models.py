@@ -1,0 +1,172 @@
+"""The one model in memory and the one queue in front of it.
+
+Loading and drafting happen on a single worker thread, first come first served: one generation at a time, whoever asks.
+The default model is loaded in the background at the start, so that the first draft does not wait for it. Knows no page
+and no record.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from engine import paths
+from engine.errors import ModelError, ResourceError
+
+if TYPE_CHECKING:
+    from engine.drafting import Engine
+
+log = logging.getLogger(__name__)
+
+WAITING = 8
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """What the screen says of a model: ``words`` is a plain sentence, empty when it is ready."""
+
+    state: Literal["none", "waiting", "loading", "ready", "failed"]
+    name: str
+    demonstration: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model that can be chosen: its label and its folder as text."""
+
+    label: str
+    path: str
+
+
+def installed(extra: Path | None) -> tuple[ModelChoice, ...]:
+    """The model folders of ``models/`` by name, and ``extra`` (from the command line) before them."""
+    folder = paths.models()
+    found = sorted(filter(_drafts, folder.iterdir())) if folder.is_dir() else []
+    if extra is not None:
+        extra = extra.expanduser().resolve()
+        found = [extra, *(entry for entry in found if entry.resolve() != extra)]
+    return tuple(ModelChoice(entry.name, str(entry)) for entry in found)
+
+
+def _drafts(folder: Path) -> bool:
+    """Whether the folder looks like a model that writes; a vision tower beside it is none."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "dinov2" not in str(config.get("model_type", "")).lower()
+
+
+class ModelHost:
+    """Loads on request, keeps one engine, runs one thing at a time."""
+
+    def __init__(self, extra: Path | None = None) -> None:
+        self.extra = extra
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._engine: Engine | None = None
+        self._path = ""
+        self._loading = ""
+        self._failed: dict[str, str] = {}
+        self._queued = 0
+
+    def choices(self) -> tuple[ModelChoice, ...]:
+        """The models to choose from, the default first."""
+        return installed(self.extra)
+
+    def default(self) -> str:
+        """Path of the model that drafts unless another is chosen; "" without any."""
+        choices = self.choices()
+        return choices[0].path if choices else ""
+
+    def preload(self) -> None:
+        """Begin loading the default model in the background."""
+        path = self.default()
+        if path:
+            self._worker.submit(self._preload, path)
+
+    def _preload(self, path: str) -> None:
+        try:
+            self._load(path)
+        except Exception as error:
+            # Kept by _load for the screen; the next draft tries again.
+            log.warning("the model was not loaded at the start: %s", type(error).__name__)
+
+    def status(self, path: str) -> ModelStatus:
+        """How it stands with the model at ``path``, for the screen."""
+        if not path:
+            return ModelStatus(
+                "none", "", False, "Drafting is off: no model is installed. Everything else works; write the report yourself."
+            )
+        name = Path(path).name
+        with self._lock:
+            if path in self._failed:
+                return ModelStatus("failed", name, False, f"Drafting is off: {self._failed[path]}")
+            if self._engine is not None and self._path == path:
+                info = self._engine.info
+                return ModelStatus("ready", info.name, info.demonstration, "")
+            if self._loading == path:
+                return ModelStatus("loading", name, False, "The model is being loaded.")
+        return ModelStatus("waiting", name, False, "")
+
+    def settle(self, path: str) -> None:
+        """Wait until the model at ``path`` is no longer being loaded."""
+        with self._lock:
+            self._settled.wait_for(lambda: self._loading != path)
+
+    def submit(self, path: str, work: Callable[[Engine], None]) -> Future[None]:
+        """Queue ``work`` with the engine of ``path``. Raises ResourceError when too many wait already."""
+        with self._lock:
+            if self._queued >= WAITING:
+                raise ResourceError("Too many drafts are waiting already. Try again in a moment.")
+            self._queued += 1
+            self._failed.pop(path, None)
+
+        def run() -> None:
+            try:
+                work(self._load(path))
+            finally:
+                with self._lock:
+                    self._queued -= 1
+
+        try:
+            return self._worker.submit(run)
+        except RuntimeError as cause:
+            raise ResourceError("Interval is closing; the draft was not started.") from cause
+
+    def _load(self, path: str) -> Engine:
+        """The engine of ``path``, loaded if it is not the one in memory. Runs on the worker thread only."""
+        from app import errors
+
+        with self._lock:
+            if self._engine is not None and self._path == path:
+                return self._engine
+            self._engine, self._path, self._loading = None, "", path
+        try:
+            from engine.drafting import Engine
+
+            engine = Engine.load(path)
+        except Exception as error:
+            with self._lock:
+                self._failed[path] = errors.sentence(error)
+                self._loading = ""
+                self._settled.notify_all()
+            raise ModelError(self._failed[path]) from error
+        with self._lock:
+            self._engine, self._path, self._loading = engine, path, ""
+            self._failed.pop(path, None)
+            self._settled.notify_all()
+        log.info("model ready: %s", engine.info.sha256)
+        return engine
+
+    def close(self) -> None:
+        """Take no more work; what runs is left to its own cancelling."""
+        self._worker.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,104 @@
+"""The reader's hand on the sentences: what a page may change, what is flagged, how much was changed.
+
+Pure functions. What the page sends is never trusted on authorship: whose words a sentence holds is worked out here from
+the revision it is based on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from engine.errors import Conflict, UsageError
+from engine.records import Revision, Sentence
+from engine.reports.findings import compares
+
+LONGEST = 2000
+MOST = 200
+IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Marks that turn the direction of text could make a signed sentence read differently from what it holds.
+BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: object) -> str:
+    """One line of plain text: white space single, no control or direction characters."""
+    if not isinstance(text, str):
+        raise UsageError("A sentence of the report arrived damaged; reload the page.")
+    words = BIDI.sub("", text)
+    words = "".join(character if character.isprintable() else " " for character in words)
+    words = " ".join(words.split())
+    if len(words) > LONGEST:
+        raise UsageError(f"A sentence may have {LONGEST} characters at most. Split it in two.")
+    return words
+
+
+def reviewed(before: Sequence[Sentence], posted: Iterable[Mapping[str, object]]) -> tuple[Sentence, ...]:
+    """The sentences a page has sent, checked against the revision they are based on.
+
+    Raises Conflict when a sentence of the model is missing (it can be rejected, not removed), UsageError for what no
+    page of ours sends.
+    """
+    known = {sentence.id: sentence for sentence in before}
+    result: dict[str, Sentence] = {}
+    for entry in posted:
+        identifier, text = str(entry.get("id", "")), clean(entry.get("text"))
+        status = entry.get("status")
+        if not IDENTIFIER.fullmatch(identifier) or identifier in result or status not in ("unreviewed", "accepted", "rejected"):
+            raise UsageError("The list of sentences arrived damaged; reload the page.")
+        base = known.get(identifier)
+        if not text:
+            if base is not None and base.origin != "human":
+                raise UsageError("A sentence of the model can be rejected, not emptied.")
+            continue
+        result[identifier] = _sentence(identifier, text, status, base)
+    if len(result) > MOST:
+        raise UsageError(f"A report may have {MOST} sentences at most.")
+    if any(sentence.origin != "human" and sentence.id not in result for sentence in before):
+        raise Conflict("The report on this page is not the newest one. Nothing was overwritten; the newest is shown now.")
+    return tuple(result.values())
+
+
+def _sentence(identifier: str, text: str, status: str, base: Sentence | None) -> Sentence:
+    if base is None or base.origin == "human":
+        return Sentence(identifier, text, "human", "rejected" if status == "rejected" else "accepted")
+    words = base.original if base.original is not None else base.text
+    if text == words:
+        kept = "accepted" if status == "accepted" else "rejected" if status == "rejected" else "unreviewed"
+        return Sentence(identifier, text, "ai", kept)  # type: ignore[arg-type]
+    return Sentence(identifier, text, "edited", "rejected" if status == "rejected" else "accepted", words)
+
+
+def flag(sentence: Sentence, *, has_prior: bool, cancelled: bool) -> str | None:
+    """The short warning shown at a sentence, or None."""
+    if cancelled and sentence.origin == "ai":
+        return "From a stopped draft: write it yourself or reject it"
+    if not has_prior and compares(sentence.text):
+        return "Compares, but there is no prior"
+    return None
+
+
+def counts(revision: Revision) -> tuple[tuple[str, int], ...]:
+    """How the sentences came about, for the export: only those in the report are counted as its own."""
+    accepted = [sentence for sentence in revision.sentences if sentence.status == "accepted"]
+    rows = (
+        ("AI unchanged", sum(sentence.origin == "ai" for sentence in accepted)),
+        ("AI edited", sum(sentence.origin == "edited" for sentence in accepted)),
+        ("human", sum(sentence.origin == "human" for sentence in accepted)),
+        ("AI rejected", sum(s.status == "rejected" and s.origin != "human" for s in revision.sentences)),
+    )
+    return tuple(row for row in rows if row[1])
+
+
+def edit_distance(before: str, after: str) -> int:
+    """Characters to insert, delete or replace to turn one text into the other (Levenshtein 1966)."""
+    same = len(os.path.commonprefix((before, after)))
+    before, after = before[same:], after[same:]
+    same = len(os.path.commonprefix((before[::-1], after[::-1])))
+    before, after = before[: len(before) - same], after[: len(after) - same]
+    row = list(range(len(after) + 1))
+    for i, character in enumerate(before, 1):
+        diagonal, row[0] = row[0], i
+        for j, target in enumerate(after, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (character != target))
+    return row[-1]

@@ -1,0 +1,128 @@
+"""What the screen shows, as frozen values that turn into JSON: the only thing the pages get from the services.
+
+All texts are plain text; the page writes them as text and never as HTML.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from app.services.state import Exported, Notice, Option
+
+__all__ = ["CaseView", "HistoryRow", "HistoryView", "ImageLine", "Line", "Panes", "QuestionView", "ReportView", "Screen"]
+
+
+def to_json(view: Any) -> str:
+    """The view as the JSON text that the browser modules read."""
+    return json.dumps(asdict(view), ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class ImageLine:
+    """One image in the list: ``role`` is "current", "prior" or ""."""
+
+    sha256: str
+    title: str
+    detail: str
+    role: str
+    identified: bool
+    acquired: str
+    view: str
+
+
+@dataclass(frozen=True)
+class QuestionView:
+    """A question with its answers."""
+
+    id: str
+    text: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """The top bar. ``ask`` opens the image list by itself: the reader has to say which picture is which."""
+
+    open: bool
+    patient: str
+    identified: bool
+    study: str
+    prior: str
+    older: int
+    swap: bool
+    images: tuple[ImageLine, ...]
+    ask: bool
+    notices: tuple[Notice, ...]
+    question: QuestionView | None
+
+
+@dataclass(frozen=True)
+class Panes:
+    """The two viewports: hashes of images, and sentences of warning across them."""
+
+    current: str | None
+    prior: str | None
+    warnings: tuple[str, ...]
+    stamp: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line about the report above its sentences."""
+
+    text: str
+    kind: Literal["info", "warning", "mark"]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The report column. ``editor`` is the state that the sentence editor's ``update`` takes."""
+
+    lines: tuple[Line, ...]
+    editor: dict[str, Any]
+    indication: str
+    history: str
+    can_write: bool
+    can_draft: bool
+    draft_label: str
+    drafting: bool
+    signed: bool
+    can_export: bool
+    exports: tuple[Exported, ...]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Everything the reading page shows."""
+
+    case: CaseView
+    panes: Panes
+    report: ReportView
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One report in the list."""
+
+    report_id: str
+    state: str
+    patient: str
+    patient_id: str
+    study: str
+    text: str
+    updated: str
+    signer: str
+    demonstration: bool
+
+
+@dataclass(frozen=True)
+class HistoryView:
+    """A page of the history. ``message`` says why it is empty, or that there is more."""
+
+    rows: tuple[HistoryRow, ...]
+    total: int
+    offset: int
+    limit: int
+    message: str

@@ -1,0 +1,119 @@
+"""Everything the viewer can do, in one place: the history, the images, the models and the open pages.
+
+The pages call one method per event and get a frozen view back; they never see a record or an engine. ``act`` is the one
+frame around every event: it holds the session's lock, turns an error into a notice, and returns the screen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from app import errors
+from app.services import screen as screens
+from app.services.images import ImageStore
+from app.services.models import ModelHost
+from app.services.opening import Opening, Ticket
+from app.services.reporting import Reporting
+from app.services.searching import Filters, Searching
+from app.services.sessions import Sessions, notify
+from app.services.state import Session
+from app.services.views import HistoryView, Screen
+import engine
+from engine import paths
+from engine.records import Records
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Workbench:
+    """Made by ``open``; one per process, since the data folder belongs to one process at a time."""
+
+    def __init__(self, records: Records, home: Path, model: Path | None) -> None:
+        self.records = records
+        self.sessions = Sessions()
+        self.images = ImageStore(records.image_file)
+        self.models = ModelHost(model)
+        self.reporting = Reporting(records, self.models, home / "exports")
+        self.opening = Opening(records, self.images, self.reporting)
+        self.searching = Searching(records, self.opening, self.reporting)
+
+    @classmethod
+    @contextmanager
+    def open(cls, home: Path, model: Path | None = None) -> Iterator[Workbench]:
+        """Open the history in ``home``, begin loading the default model, and close both in the end.
+
+        Raises RecordsError when another Interval uses the folder or the history is damaged.
+        """
+        with Records.open(home, application=f"Interval {engine.__version__}") as records:
+            bench = cls(records, home, model)
+            bench.models.preload()
+            records.backup_if_due()
+            try:
+                yield bench
+            finally:
+                bench.stop_all()
+
+    def act(self, key: str, event: Callable[[Session], object], model: str = "") -> Screen:
+        """Do one event of the page ``key`` and return its screen. An error becomes a notice; nothing is raised."""
+        session = self.sessions.get(key)
+        with session.lock:
+            try:
+                event(session)
+            except Exception as error:
+                notify(session, errors.sentence(error))
+            return self._screen(session, model)
+
+    def screen(self, key: str, model: str = "") -> Screen:
+        """The screen of the page as it stands."""
+        session = self.sessions.get(key)
+        with session.lock:
+            return self._screen(session, model)
+
+    def _screen(self, session: Session, model: str) -> Screen:
+        return screens.screen(session, self.models, model or self.models.default())
+
+    def watch(self, key: str, model: str = "") -> Iterator[Screen]:
+        """The screens of a running draft, one at least, until its result is shown. Holds no lock while it waits."""
+        session = self.sessions.get(key)
+        for _ in self.reporting.watch(session):
+            yield self.screen(key, model)
+        yield self.screen(key, model)
+
+    def history(self, filters: Filters) -> HistoryView:
+        """A page of the history; an error becomes its message."""
+        try:
+            return self.searching.search(filters)
+        except Exception as error:
+            return HistoryView((), 0, 0, 1, errors.sentence(error))
+
+    def dismiss(self, session: Session, notice: str) -> None:
+        """The reader has read a notice; "" dismisses all of them."""
+        session.notices = tuple(one for one in session.notices if notice and one.id != notice)
+
+    def phantom(self, session: Session) -> None:
+        """Open a synthetic patient with a prior, exactly as if its files had been dropped."""
+        from engine.datasets import phantoms
+
+        with paths.scratch("phantom") as folder:
+            ticket = self.opening.take_in(phantoms.write_example(folder))
+        self.opening.open(session, ticket.id)
+
+    def take_in(self, dropped: list[Path]) -> Ticket:
+        """Read a drop; see ``Opening.take_in``."""
+        return self.opening.take_in(dropped)
+
+    def exported(self, ticket: str) -> Path:
+        """The file behind a download address; see ``Reporting.exported``."""
+        return self.reporting.exported(ticket)
+
+    def stop_all(self) -> None:
+        """Stop what is being drafted; what was written by then is kept."""
+        for session in self.sessions.all():
+            self.reporting.stop(session)
+        self.models.close()
