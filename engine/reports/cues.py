@@ -115,9 +115,7 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
         "of",
         False,
         (
-            DEGREE
-            + r"(?:decrease|reduction|improvement|regression|diminution|shrinkage|lessening|clearing|recession)s?"
-            + _OF,
+            DEGREE + r"(?:decrease|reduction|improvement|regression|diminution|shrinkage|lessening|recession)s?" + _OF,
             r"(?:partial|incomplete|near[- ]complete|near[- ]total|near|almost complete|nearly complete|interval partial|partial interval) (?:interval )?"
             r"(?:resolution|clearing|clearance)(?: of)?",
             r"improved aeration(?: (?:of|in|at))?",
@@ -134,7 +132,7 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
             + r")?"
             + ADVERB
             + r"(?:decreas(?:ed|es|ing)|improv(?:ed|es|ing)|reduced|diminish(?:ed|ing)|smaller|lessened|lessening|regress(?:ed|ing)|receding|receded|"
-            r"resolving|shrunk|shrinking|better|subsiding|waning|clearing|lower)" + _OF + r"?(?: than)?",
+            r"resolving|shrunk|shrinking|better|subsiding|waning|clearing(?! (?:of|in)))" + _OF + r"?(?: than)?",
             r"(?:"
             + _HAVE
             + r")"
@@ -184,7 +182,7 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
         False,
         (
             r"(?:complete |full |interval |the |now )*(?:resolution|clearance|disappearance|removal|withdrawal|extraction|resorption)(?: of)?",
-            r"complete clearing of",
+            r"(?:complete |interval |full )*clearing of",
             r"there is no longer(?: (?:a|an|any))?",
             r"there are no longer(?: any)?",
         ),
@@ -200,6 +198,7 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
             + _ASPECT
             + r")",
             _NO + r"(?:increase|decrease|improvement|progression|growth|resolution)",
+            r"(?:stable|unchanged|similar|constant) (?:position|positioning|appearance|size|extent|configuration|severity|degree|distribution|location|course)(?: and (?:position|appearance|size|extent))? of",
             r"redemonstration of(?: the| a)?",
             r"re-demonstration of",
         ),
@@ -219,7 +218,8 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
             r"not (?:\w+ly )?(?:changed|altered|different)|as before|identical)"
             r"(?: in (?:size|extent|appearance|position|severity|degree|configuration|amount|distribution|location)(?: and (?:size|extent|appearance|position|severity))?)?",
             r"(?:" + _HAVE + r"|do(?:es)? |did )?not(?: \w+ly| yet| been| really| appreciably)* "
-            r"(?:changed?|increased?|decreased?|worsened?|progressed|improved?|resolved?|cleared?|enlarged|grown|altered|moved)(?: in (?:size|extent))?",
+            r"(?:changed?|increased?|decreased?|worsened?|progressed|improved?|resolved?|cleared?|grown|altered|moved)(?: in (?:size|extent))?",
+            _HAVE + r"not(?: \w+ly)? enlarged",
             r"(?:"
             + _BEEN
             + r")?neither (?:increased|improved|better|larger|worse) nor (?:decreased|worsened|worse|smaller|better|improved)",
@@ -265,12 +265,12 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
 )
 
 NEGATION_BEFORE: tuple[str, ...] = (
-    r"no(?: (?:definite|definitive|convincing|significant|obvious|evident|appreciable|discernible|discrete|frank|overt|clear|acute|visible|visuali[sz]ed|sizable|sizeable|"
-    r"substantial|other|further|additional|new|large|gross|radiographic|detectable|demonstrable|focal|evidence|evidence of|evidence for|evidence to suggest|sign of|signs of|"
+    r"no(?: (?:definite|definitive|convincing|significant|obvious|evident|appreciable|discernible|discrete|frank|overt|clear|visible|visuali[sz]ed|sizable|sizeable|"
+    r"substantial|other|further|additional|new|large|gross|radiographic|detectable|demonstrable|evidence|evidence of|evidence for|evidence to suggest|sign of|signs of|"
     r"suggestion of|indication of|findings of|findings to suggest|recurrent|or worsening|and no|increasing|worsening|enlarging))*",
-    r"without(?: (?:any |definite |definitive |new |significant |convincing |overt |frank |radiographic |evidence of |evidence for |signs of |associated |evident |focal |visible |appreciable ))*",
+    r"without(?: (?:any |definite |definitive |new |significant |convincing |overt |frank |radiographic |evidence of |evidence for |signs of |associated |evident |visible |appreciable ))*",
     r"(?:there is |there are )?(?:not|never)(?: (?:any|a|an))?",
-    r"(?:negative|free|clear) (?:for|of)(?: (?:any|focal|acute))?",
+    r"(?:negative|free|clear) (?:for|of)(?: any)?",
     r"(?:is|are) (?:free|clear) of",
     r"(?:fails?|failed) to (?:show|demonstrate|reveal)",
     r"(?:does|do|did) not (?:show|demonstrate|reveal|suggest|support|indicate)",
@@ -336,7 +336,8 @@ SIDES: tuple[tuple[Side, tuple[str, ...]], ...] = (
     (
         Side.BILATERAL,
         (
-            r"(?:bilateral(?:ly)?|bi-?basilar|bi-?basal|bi-?apical|bi-?lateral|both(?: (?:lungs?|sides|bases|hemithoraces|apices|lung bases|lower lobes|lower lungs))?|"
+            r"(?:bilateral(?:ly)?|bi-?basilar|bi-?basal|bi-?apical|bi-?lateral|both (?:lungs?|sides|bases|hemithoraces|apices|lung bases|lower lobes|lower lungs)|"
+            r"both(?= (?:pleural|effusions|pneumothoraces|upper|lower))|"
             r"left and right|right and left|left or right|right or left|right- and left-sided|left- and right-sided|right-? and left-sided|"
             r"bi-?hilar|either side|either lung|the lung bases|lung bases|the bases|(?:right|left) greater than (?:right|left)|"
             r"(?:both )?upper lobes|(?:both )?lower lobes|on both sides)",
@@ -404,6 +405,10 @@ JOINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"accompanied by",
             r"in addition to",
             r"in the setting of",
+            r"following",
+            r"after",
+            r"status post",
+            r"s/p",
         ),
     ),
 )

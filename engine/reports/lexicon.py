@@ -166,7 +166,7 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
             r"central|hemodialysis|dialysis|haemodialysis|large-bore|vascular|access|port)[ -])*"
             r"(?:central|jugular|subclavian|ij|femoral|dialysis|hemodialysis|haemodialysis|venous|port)[ -]"
             r"(?:(?:venous|access|approach|central|vascular) )*(?:lines?|catheters?|sheaths?|access device|cordis|introducer)",
-            r"(?:right |left )?piccs?(?: lines?| catheters?)?",
+            r"piccs?(?: lines?| catheters?)?",
             r"peripherally inserted central (?:venous )?(?:catheters?|lines?)",
             r"port-?a-?caths?",
             r"(?:medi|chest |infusion |power)port",
@@ -265,7 +265,9 @@ STRUCTURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         LUNGS,
         (
-            r"lungs?(?: (?:fields?|parenchyma|volumes?|bases?|apices|zones?))?",
+            r"lungs(?: (?:fields?|parenchyma))?",
+            r"lung (?:fields?|parenchyma|zones?)",
+            r"lung(?= (?:is|are|remains|appears|clear|otherwise))",  # "left lung nodule" is no lung
             r"hemithora(?:x|ces)",
         ),
     ),

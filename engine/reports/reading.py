@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 from engine.reports import cues, lexicon
 from engine.reports.clauses import Anchor, Part, Segment, ahead, following, preceding, scope, segments, subjects
-from engine.reports.scanning import ChangeCue, Item, Kind, lower, scan
+from engine.reports.scanning import ChangeCue, Item, Kind, lower, scan, spaced
 from engine.reports.vocabulary import UNSIDED, Change, Finding, Side
 
+_JOINED = ("and", "or", "with", "comma")
 _SIZED_STRUCTURES = frozenset({lexicon.HEART, lexicon.CARDIOMEDIASTINUM, lexicon.MEDIASTINUM})
 
 
@@ -60,7 +62,7 @@ def continues(sentence: str) -> list[ChangeCue]:
 
 @cache
 def _pronoun() -> re.Pattern[str]:
-    return re.compile(rf"\s*(?:{'|'.join(cues.PRONOUNS)})\b".replace(" ", r"\s+"))
+    return re.compile(rf"\s*(?:{spaced('|'.join(cues.PRONOUNS))})\b")
 
 
 def _negate(row: Sequence[Segment], index: int, item: Item) -> None:
@@ -201,17 +203,14 @@ def _size_alone(row: Sequence[Segment], index: int) -> None:
 
 def _inherit(row: Sequence[Segment]) -> None:
     """A bare finding joined to a sided one is on its side: "left effusion and atelectasis", "opacity, likely atelectasis"."""
-    for index in range(1, len(row)):
-        segment, earlier = row[index], row[index - 1]
-        if segment.joint not in ("and", "or", "with", "comma") or not segment.anchors or not earlier.anchors:
-            continue
-        bare = not segment.has(Kind.SIDE, Kind.SIZE, Kind.DETERMINER, Kind.NEGATION_BEFORE, Kind.STATE, Kind.CHANGE)
-        linked = segment.joint != "comma" or segment.has(Kind.DOUBT_BEFORE)
-        if bare and linked:
-            for anchor in segment.anchors:
-                anchor.sides = anchor.sides or set(earlier.anchors[-1].sides)
-    for segment in row:
-        for left, right in zip(segment.anchors, segment.anchors[1:], strict=False):
+    for index, segment in enumerate(row):
+        earlier = row[index - 1] if index else None
+        if earlier is not None and earlier.anchors and segment.anchors and segment.joint in _JOINED:
+            bare = not segment.has(Kind.SIDE, Kind.SIZE, Kind.DETERMINER, Kind.NEGATION_BEFORE, Kind.STATE, Kind.CHANGE)
+            if bare and (segment.joint != "comma" or segment.has(Kind.DOUBT_BEFORE)):
+                for anchor in segment.anchors:
+                    anchor.sides = anchor.sides or set(earlier.anchors[-1].sides)
+        for left, right in pairwise(segment.anchors):
             if not right.sides and right.item.kind is Kind.FINDING:
                 right.sides = set(left.sides)
 
@@ -280,7 +279,7 @@ def large_by_nature(item: Item) -> bool:
 
 @cache
 def _sizes() -> re.Pattern[str]:
-    return re.compile("|".join(rf"\b(?:{pattern})\b" for pattern in cues.SIZES).replace(" ", r"\s+"))
+    return re.compile(spaced("|".join(rf"\b(?:{pattern})\b" for pattern in cues.SIZES)))
 
 
 def _degree(item: Item) -> str | None:

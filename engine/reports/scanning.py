@@ -6,6 +6,7 @@ those the longest; what is left over is plain words. Knows nothing of how the it
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -105,7 +106,12 @@ def _compile(patterns: Iterable[str]) -> re.Pattern[str]:
     joined = "|".join(
         pattern if pattern[:1] in _PUNCTUATION else rf"(?<![\w-])(?:{pattern})(?![\w])" for pattern in patterns
     )
-    return re.compile(joined.replace(" ", r"\s+"))
+    return re.compile(spaced(joined))
+
+
+def spaced(pattern: str) -> str:
+    """A pattern in which a space stands for any white space ("pace ?maker" for an optional one)."""
+    return pattern.replace(" ?", r"\s*").replace(" ", r"\s+")
 
 
 def lower(text: str) -> str:
@@ -116,19 +122,26 @@ def lower(text: str) -> str:
 def scan(sentence: str) -> tuple[Item, ...]:
     """The items of one sentence, in order, not overlapping. ``sentence`` may be of any case."""
     low = lower(sentence)
-    found: list[tuple[int, int, int, Kind, Value]] = []
-    for rank, (kind, value, pattern) in enumerate(_patterns()):
-        for match in pattern.finditer(low):
-            if match.end() > match.start():
-                found.append((match.start(), -match.end(), rank, kind, value))
-    found.sort(key=lambda entry: entry[:3])
+    waiting: list[tuple[int, int, int]] = []  # (start, -end, rank) of the next match of each pattern: a heap
+    for rank in range(len(_patterns())):
+        _await(waiting, low, rank, 0)
     items: list[Item] = []
     taken = 0
-    for start, negative_end, _, kind, value in found:
+    while waiting:
+        start, negative_end, rank = heapq.heappop(waiting)
+        kind, value, _ = _patterns()[rank]
         if start >= taken:
             taken = -negative_end
             items.append(Item(kind, start, taken, low[start:taken], value))
+        _await(waiting, low, rank, taken)
     return tuple(_without_false_changes(low, items))
+
+
+def _await(waiting: list[tuple[int, int, int]], low: str, rank: int, position: int) -> None:
+    """Put the next match of a pattern from ``position`` on into the heap."""
+    match = _patterns()[rank][2].search(low, position)
+    if match is not None and match.end() > match.start():
+        heapq.heappush(waiting, (match.start(), -match.end(), rank))
 
 
 @cache
@@ -138,7 +151,7 @@ def _after_cue() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def _following(patterns: Iterable[str]) -> re.Pattern[str]:
     joined = "|".join(patterns)
-    return re.compile(rf"\s+(?:{joined})(?!\w)".replace(" ", r"\s+"))
+    return re.compile(spaced(rf" (?:{joined})(?!\w)"))
 
 
 def _without_false_changes(low: str, items: list[Item]) -> Iterator[Item]:
