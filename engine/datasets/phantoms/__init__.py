@@ -14,6 +14,7 @@ from engine.datasets.phantoms.model import Case, Film, FindingTruth, Rendered, S
 from engine.datasets.phantoms.picture import coarse_masks, display, render, show
 from engine.datasets.phantoms.sampling import sample_case, transform_between
 from engine.datasets.phantoms.sites import SITE_A, SITE_B, SITES
+from engine.datasets.phantoms.studies import CaseFiles, write_case, write_studies
 from engine.datasets.phantoms.training_set import write_training
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "SITE_A",
     "SITE_B",
     "Case",
+    "CaseFiles",
     "Film",
     "FindingTruth",
     "Rendered",
@@ -31,5 +33,7 @@ __all__ = [
     "sample_case",
     "show",
     "transform_between",
+    "write_case",
+    "write_studies",
     "write_training",
 ]

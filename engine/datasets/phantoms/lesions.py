@@ -31,7 +31,10 @@ TEXTURE = 96
 
 @dataclass(eq=False)
 class Chest:
-    """A film in the making. ``air`` is the share of the lung's depth still aerated, ``free`` the share of free pleural air."""
+    """A film in the making.
+
+    ``air`` is the share of the lung's depth still aerated, ``free`` the share of it that is free pleural air.
+    """
 
     grid: Grid
     lower: Array
@@ -65,7 +68,9 @@ def texture(grid: Grid, seed: int, cell: float) -> Array:
     step_y = float(grid.y[0, 1] - grid.y[0, 0]) / cell, float(grid.y[1, 0] - grid.y[0, 0]) / cell
     start_x, start_y = float(grid.x[0, 0]) / cell, float(grid.y[0, 0]) / cell
     # The texture repeats: as many tiles as it takes for the whole film.
-    extent = max(abs(start_x), abs(start_x + step_x[0] * grid.columns), abs(start_y), abs(start_y + step_y[1] * grid.rows))
+    extent = max(
+        abs(start_x), abs(start_x + step_x[0] * grid.columns), abs(start_y), abs(start_y + step_y[1] * grid.rows)
+    )
     tiles = 2 * int(1.2 * extent / TEXTURE + 0.5) + 1
     if tiles > 1:
         noise = np.tile(noise, (tiles, tiles))
@@ -143,7 +148,9 @@ def _consolidation(chest: Chest, lesion: Lesion) -> None:
         if lesion.zone == "lower" and sign > 0:
             x = rng.uniform(0.58, 0.68)
         half = 0.15 + 0.20 * lesion.size
-        shape = ellipse(grid, sign * x, y, half * rng.uniform(0.9, 1.15), half * rng.uniform(0.85, 1.1), rng.uniform(-0.3, 0.3))
+        shape = ellipse(
+            grid, sign * x, y, half * rng.uniform(0.9, 1.15), half * rng.uniform(0.85, 1.1), rng.uniform(-0.3, 0.3)
+        )
         patches = texture(grid, lesion.seed, 0.075)
         patches = patches + np.float32(0.5) * texture(grid, lesion.seed + 2, 0.035)
         blob = step(np.float32(0.95) - shape + np.float32(0.42) * patches, 0.75)
@@ -165,7 +172,7 @@ def _pneumothorax(chest: Chest, lesion: Lesion) -> None:
         narrowing = np.clip((reach - AXIS) / (reach + 1.0), 0, 1) ** 0.8
         source = np.where(AXIS < 0.3, 0.3 + (AXIS - 0.3) * 1.3 / (1.3 - apex), AXIS)
         lung = np.interp(source, AXIS, LUNG_LATERAL) - gap * narrowing
-        lung = np.where(AXIS < -1.0 + apex, 0.0, lung).astype(np.float32)
+        lung = np.where(apex - 1.0 > AXIS, 0.0, lung).astype(np.float32)
         edge = (grid.side - grid.by_row(lung)) * np.float32(1.0)
         free = step(edge, 0.008) * _half(grid, sign)
         chest.free = free if chest.free is None else np.maximum(chest.free, free)
@@ -173,14 +180,18 @@ def _pneumothorax(chest: Chest, lesion: Lesion) -> None:
         inset = np.interp(heights, AXIS, lung)
         keep = np.interp(heights, AXIS, LUNG_LATERAL) - inset > 0.012
         heights, inset = heights[keep], inset[keep]
-        across = np.linspace(0.20, inset[0], 16)[:-1]
+        across = np.linspace(min(0.24, float(inset[0]) - 0.05), inset[0], 16)[:-1]
         top = heights[0] + 0.02 * np.linspace(1, 0, 16)[:-1] ** 2
         line = np.stack([sign * np.concatenate([across, inset]), np.concatenate([top, heights])], 1)
         strokes = grid.strokes()
-        strokes.add(grid.pixels(resample(line, 160))[None], 0.0085 * grid.unit, 0.26)
+        strength = 0.26 * np.clip(np.linspace(0, 8, 160), 0, 1)
+        strokes.add(grid.pixels(resample(line, 160))[None], 0.0085 * grid.unit, strength)
         chest.add(strokes.canvas())
         if chest.want_masks:
-            chest.mark(lesion, (free > 0.5) & (chest.relative < 1) & (grid.y < chest.lower) & (grid.y > -1.0) & (grid.side > 0.17))
+            chest.mark(
+                lesion,
+                (free > 0.5) & (chest.relative < 1) & (grid.y < chest.lower) & (grid.y > -1.0) & (grid.side > 0.17),
+            )
 
 
 def _edema(chest: Chest, lesion: Lesion) -> None:
@@ -188,9 +199,11 @@ def _edema(chest: Chest, lesion: Lesion) -> None:
     rng = np.random.default_rng([lesion.seed, 34])
     size = lesion.size
     wide = 0.40 + 0.16 * size
-    shape = ((grid.side - np.float32(0.34)) * np.float32(1 / wide)) ** 2 + ((grid.y - np.float32(0.12)) * np.float32(1 / 0.62)) ** 2
+    shape = ((grid.side - np.float32(0.34)) * np.float32(1 / wide)) ** 2 + (
+        (grid.y - np.float32(0.12)) * np.float32(1 / 0.62)
+    ) ** 2
     cloud = 1 / (1 + shape * shape)
-    haze = cloud * (0.20 + 0.52 * size) * (1 + np.float32(0.24) * texture(grid, lesion.seed, 0.07))
+    haze = cloud * (0.13 + 0.52 * size) * (1 + np.float32(0.24) * texture(grid, lesion.seed, 0.07))
     chest.air *= 1 - np.clip(haze, 0, 0.85)
     chest.vessel_gain *= 1.1 + 0.2 * size
     chest.vessel_width *= 1.06 + 0.14 * size
@@ -223,10 +236,18 @@ def _atelectasis(chest: Chest, lesion: Lesion) -> None:
             x = rng.uniform(0.42, 0.50) if sign < 0 else rng.uniform(0.54, 0.60)
             slope = rng.uniform(-0.10, 0.05)
             bow = rng.uniform(-0.04, 0.01)
-            ends = [(sign * (x - length / 2), y - slope / 2), (sign * x, y + bow), (sign * (x + length / 2), y + slope / 2)]
-            thick = (0.021 + 0.022 * lesion.size) * (1.0 if number == 0 else rng.uniform(0.7, 0.95))
+            ends = [
+                (sign * (x - length / 2), y - slope / 2),
+                (sign * x, y + bow),
+                (sign * (x + length / 2), y + slope / 2),
+            ]
+            thick = (0.024 + 0.020 * lesion.size) * (1.0 if number == 0 else rng.uniform(0.7, 0.95))
             taper = np.sin(np.linspace(0.25, np.pi - 0.25, 40)) ** 0.7
-            strokes.add(grid.pixels(bezier(np.array(ends), 40))[None], thick * taper * grid.unit, (0.48 + 0.20 * lesion.size) * taper)
+            strokes.add(
+                grid.pixels(bezier(np.array(ends), 40))[None],
+                thick * taper * grid.unit,
+                (0.48 + 0.12 * lesion.size) * taper,
+            )
         inside = (chest.relative < 1) & (grid.y < middle)
         band = strokes.canvas() * inside
         chest.add(band)
@@ -270,7 +291,9 @@ def _tube(chest: Chest, lesion: Lesion) -> None:
     rng = np.random.default_rng([lesion.seed, 37])
     turn = grid.film.pose.turn * 0.5
     tip = -0.48 + rng.uniform(-0.06, 0.06)
-    path = np.array([(turn + rng.uniform(-0.02, 0.02), -2.0), (turn + rng.uniform(-0.03, 0.03), -1.1), (turn + 0.004, tip)])
+    path = np.array(
+        [(turn + rng.uniform(-0.02, 0.02), -2.0), (turn + rng.uniform(-0.03, 0.03), -1.1), (turn + 0.004, tip)]
+    )
     curve = grid.pixels(bezier(path, 64))[None]
     strokes = grid.strokes()
     strokes.add(curve, 0.032 * grid.unit, 0.85, wall=0.24)
@@ -313,8 +336,12 @@ def _pacemaker(chest: Chest, lesion: Lesion) -> None:
     sign = lesion.signs[0]
     x, y = sign * rng.uniform(0.66, 0.76), rng.uniform(-0.70, -0.60)
     tilt = rng.uniform(-0.35, 0.35)
-    u = ((grid.x - np.float32(x)) * np.float32(np.cos(tilt)) + (grid.y - np.float32(y)) * np.float32(np.sin(tilt))) / np.float32(0.155)
-    v = ((grid.y - np.float32(y)) * np.float32(np.cos(tilt)) - (grid.x - np.float32(x)) * np.float32(np.sin(tilt))) / np.float32(0.135)
+    u = (
+        (grid.x - np.float32(x)) * np.float32(np.cos(tilt)) + (grid.y - np.float32(y)) * np.float32(np.sin(tilt))
+    ) / np.float32(0.155)
+    v = (
+        (grid.y - np.float32(y)) * np.float32(np.cos(tilt)) - (grid.x - np.float32(x)) * np.float32(np.sin(tilt))
+    ) / np.float32(0.135)
     u, v = u * u, v * v
     can = np.clip((1 - (u * u + v * v)) * 9, 0, 1)
     header = np.clip((1 - (u * u * 2.2 + (v * 3 - 1.6) ** 2)) * 4, 0, 1)

@@ -97,7 +97,10 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stood before the detector. ``scale`` is film fraction (longer side) per anatomy unit."""
+    """How the patient stood before the detector.
+
+    ``scale`` is the film fraction (of the longer side) per anatomy unit; ``aeration`` how much air the lungs hold.
+    """
 
     scale: float
     rotation: float
@@ -106,11 +109,15 @@ class Pose:
     inspiration: float
     turn: float
     aspect: float
+    aeration: float
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """How the film was exposed, framed and processed; ``margins`` are collimated film fractions (left, top, right, bottom)."""
+    """How the film was exposed, framed and processed.
+
+    ``margins`` are collimated film fractions (left, top, right, bottom).
+    """
 
     brightness: float
     contrast: float
@@ -127,7 +134,9 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A finding or device in one film. ``side`` is left, right, bilateral or "" (mid-line); ``zone`` upper, mid or lower.
+    """A finding or device in one film.
+
+    ``side`` is left, right, bilateral or "" (mid-line); ``zone`` is upper, mid, lower or "".
 
     ``seed`` fixes shape and place, so that a lesion seen in two films is the same one.
     """
@@ -179,7 +188,10 @@ class Film:
 
 @dataclass(frozen=True)
 class FindingTruth:
-    """What is true of one finding or device. Absent in the current film: size 0 and band ""; ``prior_size`` None: no prior film."""
+    """What is true of one finding or device.
+
+    Absent in the current film: ``size`` 0 and ``band`` "". ``prior_size`` is None where there is no prior film.
+    """
 
     finding: str
     side: str
@@ -211,7 +223,7 @@ class Case:
     """One reading task: a current film, perhaps a prior one, the question asked, the report and the truth.
 
     ``truth`` has one entry for each of the findings and devices that is present in the current or the prior film.
-    ``transform`` maps film coordinates of the current film to those of the prior (2x3, row-major), None without a prior.
+    ``transform`` maps film coordinates of the current film to those of the prior (2x3, row-major); None without one.
     """
 
     id: str
@@ -232,7 +244,7 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """A picture: ``pixels`` uint16 [rows, columns] of 12 bits (bright = dense), its display window, and on request masks.
+    """A picture: ``pixels`` uint16 [rows, columns] of 12 bits (bright = dense), its window, and on request masks.
 
     ``masks`` maps a finding or device to a bool array of the picture's shape; exactly the present ones have an entry.
     """

@@ -72,7 +72,7 @@ def show(rendered: Rendered) -> Array:
     """What the window shows: uint8 [rows, columns]."""
     low = rendered.window_center - rendered.window_width / 2
     grey = (rendered.pixels.astype(np.float32) - np.float32(low)) * np.float32(255 / rendered.window_width)
-    return (np.clip(grey, 0, 255) + np.float32(0.5)).astype(np.uint8)
+    return np.asarray((np.clip(grey, 0, 255) + np.float32(0.5)).astype(np.uint8))
 
 
 def display(film: Film, size: int) -> Array:
@@ -81,7 +81,7 @@ def display(film: Film, size: int) -> Array:
 
 
 def coarse_masks(masks: dict[str, Array], cells: int = 8) -> dict[str, Array]:
-    """Share of each cell of a ``cells`` x ``cells`` grid that a mask covers, over the film padded to a centred square."""
+    """Share of each of ``cells`` x ``cells`` cells that a mask covers, over the film padded to a centred square."""
     out = {}
     for name, mask in masks.items():
         rows, columns = mask.shape
@@ -112,7 +112,9 @@ def _attenuation(film: Film, size: int, masks: bool) -> tuple[Array, dict[str, A
     aerated = np.maximum(depth - central * np.minimum(depth * 4, 1), 0) * chest.air
     branches = vessels(grid, chest.vessel_gain, chest.vessel_width) * np.minimum(aerated * np.float32(1.9), 1)
     grain = texture(grid, anatomy.seed, 0.045)
-    air = aerated * np.float32(LUNG_AIR)
+    # No two breaths fill a lung alike, and no lung fills evenly.
+    uneven = 1 + np.float32(0.07) * texture(grid, film.seed, 0.4)
+    air = aerated * uneven * np.float32(LUNG_AIR * film.pose.aeration)
     if chest.free is not None:
         air = air * (1 + chest.free * np.float32(1 / LUNG_AIR - 1))
         branches *= 1 - chest.free
@@ -141,7 +143,7 @@ def _bowel(grid: Grid, lower: Array) -> Array:
     top = anatomy.dome_left + 0.10 * grid.film.pose.inspiration - raised_domes(grid.film)[1] + 0.06
     high = 0.07 + 0.06 * anatomy.bubble
     shape = ellipse(grid, x, top + high, 0.13 + 0.10 * anatomy.bubble, high)
-    return np.float32(0.34) * dome(shape) * np.clip((np.float32(top + 1.45 * high) - grid.y) * 30, 0, 1)
+    return np.asarray(np.float32(0.34) * dome(shape) * np.clip((np.float32(top + 1.45 * high) - grid.y) * 30, 0, 1))
 
 
 def _expose(film: Film, size: int, attenuation: Array) -> Array:
@@ -168,7 +170,9 @@ def _expose(film: Film, size: int, attenuation: Array) -> Array:
         grey = grey ** np.float32(exposure.gamma)
     grey = np.maximum(grey, _marker(film, size, rows, columns))
     grey *= _shutter(film, rows, columns)
-    return (np.clip(grey * np.float32(3600) + np.float32(250), 0, WHITE) + np.float32(0.5)).astype(np.uint16)
+    return np.asarray(
+        (np.clip(grey * np.float32(3600) + np.float32(250), 0, WHITE) + np.float32(0.5)).astype(np.uint16)
+    )
 
 
 def _spread(coarse: Array) -> Array:
@@ -216,8 +220,10 @@ def _marker(film: Film, size: int, rows: int, columns: int) -> Array:
 
     letter = np.array(_LETTERS[exposure.marker]) * exposure.marker_scale * size
     cosine, sine = np.cos(exposure.marker_rotation), np.sin(exposure.marker_rotation)
-    turned = np.stack([letter[..., 0] * cosine - letter[..., 1] * sine, letter[..., 0] * sine + letter[..., 1] * cosine], -1)
+    turned = np.stack(
+        [letter[..., 0] * cosine - letter[..., 1] * sine, letter[..., 0] * sine + letter[..., 1] * cosine], -1
+    )
     place = turned + np.array([exposure.marker_x * columns, exposure.marker_y * rows])
     strokes = Strokes(rows, columns)
     strokes.add(bezier(place, 16), 0.11 * exposure.marker_scale * size, 1.0, flat=True)
-    return np.minimum(strokes.canvas(), np.float32(0.97))
+    return np.asarray(np.minimum(strokes.canvas(), np.float32(0.97)))

@@ -19,9 +19,36 @@ MENTIONED = 0.975
 """Probability that an absent finding is denied at all."""
 
 ORDERS = (
-    ("devices", "cardiomegaly", "pulmonary edema", "consolidation", "atelectasis", "nodule", "pleural effusion", "pneumothorax"),
-    ("devices", "consolidation", "nodule", "atelectasis", "pulmonary edema", "pleural effusion", "pneumothorax", "cardiomegaly"),
-    ("cardiomegaly", "pulmonary edema", "consolidation", "nodule", "atelectasis", "pleural effusion", "pneumothorax", "devices"),
+    (
+        "devices",
+        "cardiomegaly",
+        "pulmonary edema",
+        "consolidation",
+        "atelectasis",
+        "nodule",
+        "pleural effusion",
+        "pneumothorax",
+    ),
+    (
+        "devices",
+        "consolidation",
+        "nodule",
+        "atelectasis",
+        "pulmonary edema",
+        "pleural effusion",
+        "pneumothorax",
+        "cardiomegaly",
+    ),
+    (
+        "cardiomegaly",
+        "pulmonary edema",
+        "consolidation",
+        "nodule",
+        "atelectasis",
+        "pleural effusion",
+        "pneumothorax",
+        "devices",
+    ),
 )
 """Orders in which readers go through a film."""
 
@@ -52,7 +79,14 @@ def held_out(key: str, count: int) -> frozenset[int]:
 
 
 def compose(
-    truth: tuple[FindingTruth, ...], *, has_prior: bool, site: Site, split: str, rng: np.random.Generator, age: int, sex: str
+    truth: tuple[FindingTruth, ...],
+    *,
+    has_prior: bool,
+    site: Site,
+    split: str,
+    rng: np.random.Generator,
+    age: int,
+    sex: str,
 ) -> Text:
     """The report of a case; ``rng`` chooses among the phrases that ``site`` and ``split`` allow."""
     writer = _Writer(site, split, rng)
@@ -80,10 +114,17 @@ class _Writer:
     def present(self, entry: FindingTruth) -> str:
         """The sentence for a finding that is there, or was there before."""
         template = self.choose(f"{entry.finding}:{entry.change}", phrases.POSITIVE[entry.finding, entry.change])
-        size = self.pick(phrases.SIZES[entry.finding][BANDS.index(entry.band)]) if entry.band and "{size}" in template else ""
+        size = (
+            self.pick(phrases.SIZES[entry.finding][BANDS.index(entry.band)])
+            if entry.band and "{size}" in template
+            else ""
+        )
         both = entry.side == "bilateral"
         words = template.format(
-            size=size, side=entry.side, zone=phrases.ZONES.get(entry.zone, ""), base="lung bases" if both else "lung base"
+            size=size,
+            side=entry.side,
+            zone=phrases.ZONES.get(entry.zone, ""),
+            base="lung bases" if both else "lung base",
         )
         return sentence(_plural(words, entry.finding) if both else words)
 
@@ -121,14 +162,18 @@ class _Writer:
         entries.sort(key=lambda entry: -max(entry.size, 0.5 * (entry.prior_size or 0)))
         if not any(entry.present for entry in entries):
             gone = [self.present(entry) for entry in entries[:1]]
-            return " ".join([*gone, self.choose("impression", phrases.IMPRESSION_NORMAL[:3] if gone else phrases.IMPRESSION_NORMAL)])
+            return " ".join(
+                [*gone, self.choose("impression", phrases.IMPRESSION_NORMAL[:3] if gone else phrases.IMPRESSION_NORMAL)]
+            )
         return " ".join(self.present(entry) for entry in entries[:3])
 
     def indication(self, age: int, sex: str) -> str:
         """Why the film was asked for; says nothing of what it shows."""
         if self.rng.random() < 0.55:
             return self.choose("indication", phrases.INDICATIONS)
-        complaint = self.pick(phrases.COMPLAINTS) if self.rng.random() < 0.3 else phrases.COMPLAINTS[int(self.rng.integers(8))]
+        complaint = (
+            self.pick(phrases.COMPLAINTS) if self.rng.random() < 0.3 else phrases.COMPLAINTS[int(self.rng.integers(8))]
+        )
         word = "woman" if sex == "F" else "man"
         return sentence(self.choose("history", phrases.HISTORIES).format(age=age, sex=word, complaint=complaint))
 

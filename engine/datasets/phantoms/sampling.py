@@ -66,7 +66,8 @@ def sample_case(seed: int, *, site: Site = SITE_A, split: str = "train") -> Case
     truth, lesions, prior_lesions = _findings(rng, site, has_prior)
     current = _film(rng, site, anatomy, lesions, wide)
     prior = _film(rng, site, anatomy, prior_lesions, wide) if has_prior else None
-    prior_time = now - timedelta(hours=float(rng.integers(8, 24 * 200)), minutes=float(rng.integers(0, 60))) if has_prior else None
+    # At least a day: the published preparation looks for priors on earlier dates.
+    prior_time = now - timedelta(minutes=float(rng.integers(24 * 60, 200 * 24 * 60))) if has_prior else None
     text = compose(truth, has_prior=has_prior, site=site, split=split, rng=rng, age=_age(person, now), sex=person.sex)
     return Case(
         id=person.id.lower(),
@@ -87,16 +88,21 @@ def sample_case(seed: int, *, site: Site = SITE_A, split: str = "train") -> Case
 
 
 def transform_between(current: Film, prior: Film) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """The 2x3 affine from film coordinates of ``current`` to those of ``prior``: bones of one lie on bones of the other."""
+    """The 2x3 affine from film coordinates of ``current`` to those of ``prior``; it maps bones onto bones."""
     here, there = np.vstack([current.affine(), [0, 0, 1]]), np.vstack([prior.affine(), [0, 0, 1]])
     both = there @ np.linalg.inv(here)
     first, second = ((float(row[0]), float(row[1]), float(row[2])) for row in both[:2])
     return first, second
 
 
+def inverted(film: Film, site: Site) -> bool:
+    """Whether the site's system stores this film as MONOCHROME1."""
+    return bool(np.random.default_rng([film.seed, 61]).random() < site.inverted)
+
+
 def _person(rng: Generator, seed: int, site: Site, split: str) -> tuple[Person, datetime]:
     sex = "F" if rng.random() < 0.48 else "M"
-    now = datetime(2030, 1, 1) + timedelta(minutes=float(rng.integers(0, 60 * 24 * 700)))
+    now = datetime(2021, 1, 1) + timedelta(minutes=float(rng.integers(0, 60 * 24 * 700)))
     age = float(rng.uniform(24, 88))
     born = date(now.year, 1, 1) - timedelta(days=int(age * 365.25))
     given = GIVEN[sex][int(rng.integers(len(GIVEN[sex])))]
@@ -145,24 +151,25 @@ def _anatomy(rng: Generator, sex: str, wide: float) -> Anatomy:
 def _film(rng: Generator, site: Site, anatomy: Anatomy, lesions: tuple[Lesion, ...], wide: float) -> Film:
     view = "AP" if rng.random() < site.portable else "PA"
     aspect = 1.0 if rng.random() < site.square else (5 / 6 if rng.random() < 0.55 else 6 / 5)
-    fill = {1.0: 0.385, 5 / 6: 0.365, 6 / 5: 0.355}[aspect]
+    fill = {1.0: 0.382, 5 / 6: 0.363, 6 / 5: 0.353}[aspect]
     pose = Pose(
-        scale=_around(rng, fill, 0.022, wide),
-        rotation=_around(rng, 0.0, 0.06, wide),
-        shift_x=_around(rng, 0.0, 0.03, wide),
-        shift_y=_around(rng, 0.025, 0.03, wide),
+        scale=_around(rng, fill, 0.028, wide),
+        rotation=_around(rng, 0.0, 0.07, wide),
+        shift_x=_around(rng, 0.0, 0.04, wide),
+        shift_y=_around(rng, 0.025, 0.035, wide),
         inspiration=_around(rng, 0.0, 0.6, wide) - (0.25 if view == "AP" else 0.0),
         turn=_around(rng, 0.0, 0.02, wide),
         aspect=aspect,
+        aeration=_around(rng, 0.94, 0.09, wide),
     )
     collimated = rng.random() < site.collimated
     margins = rng.uniform(-0.02, 0.045, 4).clip(0) if collimated else np.zeros(4)
     marker = "L" if rng.random() < (0.7 if site.marker == "corner" else 0.3) else "R"
     away = float(rng.uniform(0.055, 0.11))
     exposure = Exposure(
-        brightness=site.brightness + _around(rng, 0.0, 0.07, wide),
-        contrast=site.contrast * _around(rng, 1.0, 0.12, wide),
-        gamma=site.gamma * _around(rng, 1.0, 0.15, wide),
+        brightness=site.brightness + _around(rng, 0.0, 0.09, wide),
+        contrast=site.contrast * _around(rng, 1.0, 0.15, wide),
+        gamma=site.gamma * _around(rng, 1.0, 0.2, wide),
         noise=site.noise * float(rng.uniform(0.009, 0.024)),
         scatter=site.scatter * _around(rng, 1.0, 0.3, wide),
         margins=(float(margins[0]), float(margins[1]), float(margins[2]), float(margins[3])),
@@ -260,7 +267,13 @@ def _place(rng: Generator, name: str, before: list[FindingTruth]) -> tuple[str |
     by_name = {entry.finding: entry for entry in before}
     wet = by_name.get("pleural effusion")
     deep = wet is not None and max(wet.size, wet.prior_size or 0) > 0.25
-    wet_sides = ("left", "right") if deep and wet is not None and wet.side == "bilateral" else (wet.side,) if deep and wet else ()
+    wet_sides = (
+        ("left", "right")
+        if deep and wet is not None and wet.side == "bilateral"
+        else (wet.side,)
+        if deep and wet
+        else ()
+    )
     if name == "atelectasis":
         free = [side for side in sides if side not in wet_sides]
         if not free:

@@ -24,7 +24,7 @@ def bezier(points: Array, samples: int) -> Array:
         if points.shape[-2] == 3
         else np.stack([s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t])
     )
-    return np.einsum("ks,...kc->...sc", basis, points.astype(np.float32))
+    return np.asarray(np.einsum("ks,...kc->...sc", basis, points.astype(np.float32)))
 
 
 def resample(points: Array, samples: int) -> Array:
@@ -44,7 +44,9 @@ class Strokes:
         self._y: list[Array] = []
         self._weight: list[Array] = []
 
-    def add(self, curves: Array, radius: Array | float, amount: Array | float, wall: float = 0.0, flat: bool = False) -> None:
+    def add(
+        self, curves: Array, radius: Array | float, amount: Array | float, wall: float = 0.0, flat: bool = False
+    ) -> None:
         """Sweep curves.
 
         Args:

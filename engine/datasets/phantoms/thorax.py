@@ -80,11 +80,11 @@ class Grid:
 
     def by_row(self, values: Array) -> Array:
         """A table over height, looked up for every pixel."""
-        return np.take(values, self._row_index, mode="clip")
+        return np.asarray(np.take(values, self._row_index, mode="clip"))
 
     def by_column(self, values: Array) -> Array:
         """A table over width (signed), looked up for every pixel."""
-        return np.take(values, self._column_index, mode="clip")
+        return np.asarray(np.take(values, self._column_index, mode="clip"))
 
     def at(self, heights: Array, values: Array) -> Array:
         """A table over height, looked up at other heights than the pixels' own."""
@@ -115,7 +115,7 @@ def step(values: Array, soft: float) -> Array:
 
 def dome(distance_squared: Array) -> Array:
     """Thickness of an ellipsoid of depth 1 at the squared relative distance from its middle."""
-    return np.sqrt(np.maximum(1 - distance_squared, 0))
+    return np.asarray(np.sqrt(np.maximum(1 - distance_squared, 0)))
 
 
 def ellipse(grid: Grid, x: float, y: float, half_width: float, half_height: float, tilt: float = 0.0) -> Array:
@@ -173,11 +173,11 @@ def body(grid: Grid) -> Array:
             # A breast hangs: thick and sharp below, fading upwards into the chest wall.
             fade = np.clip((grid.y - np.float32(-0.05)) * np.float32(1 / 0.45), 0, 1)
             depth += np.float32(0.14 * anatomy.breasts) * dome(below) * fade
-    return depth
+    return np.asarray(depth)
 
 
 def lungs(grid: Grid, lower: Array) -> tuple[Array, Array]:
-    """Depth of both lungs [rows, columns] if they were pure air, and the relative lateral position (1 at the chest wall)."""
+    """Depth of both lungs [rows, columns], and the relative lateral position (1 at the chest wall)."""
     relative = grid.side * grid.by_row(1 / LUNG_LATERAL)
     medial = grid.side - grid.by_row(LUNG_MEDIAL * np.float32(grid.film.anatomy.mediastinum))
     depth = np.sqrt(np.maximum(1 - relative * relative * relative, 0))
@@ -257,7 +257,7 @@ def spine(grid: Grid) -> Array:
     # The column is a narrow upright strip: only its columns are computed.
     inside = np.flatnonzero((grid.side < 0.17).any(0))
     if not inside.size:
-        return out
+        return np.asarray(out)
     strip = slice(int(inside[0]), int(inside[-1]) + 1)
     side, index = grid.side[:, strip], grid._row_index[:, strip]
     half = np.take(table_spine_half(), index, mode="clip")
@@ -268,7 +268,7 @@ def spine(grid: Grid) -> Array:
     bone += np.maximum(1 - ((side - 0.068) * 38) ** 2, 0) * np.take(pedicles, index, mode="clip")
     bone += np.maximum(1 - (side * 45) ** 2, 0) * np.take(process, index, mode="clip")
     out[:, strip] = bone * np.float32(anatomy.bone)
-    return out
+    return np.asarray(out)
 
 
 @lru_cache(maxsize=1)
@@ -302,12 +302,14 @@ def girdle(grid: Grid) -> Array:
     def both(middle: float, *points: tuple[float, float], samples: int = 24) -> Array:
         """A curve given for the patient's left, and its mirror image; ``middle`` shifts both."""
         left = np.array(points)
-        return grid.pixels(bezier(np.stack([left, left * (-1, 1)]) + (middle, 0), samples))
+        return grid.pixels(bezier(np.stack([left, left * (-1, 1)]) + np.array([middle, 0]), samples))
 
     shaft = both(
         film.pose.turn * 0.8, (0.13, -0.80 - lift), (0.40, -0.80 - lift), (0.68, top - 0.06), (1.02, top), samples=48
     )
-    width = np.interp(np.linspace(0, 1, 48), [0, 0.03, 0.12, 0.5, 0.85, 0.97, 1], [0.02, 0.056, 0.05, 0.040, 0.046, 0.05, 0.02])
+    width = np.interp(
+        np.linspace(0, 1, 48), [0, 0.03, 0.12, 0.5, 0.85, 0.97, 1], [0.02, 0.056, 0.05, 0.040, 0.046, 0.05, 0.02]
+    )
     strokes.add(shaft, width * grid.unit, 0.20 * bone)
     strokes.add(shaft, width * grid.unit, 0.46 * bone, wall=0.22)
     x = 1.02 + turn_out
@@ -390,4 +392,4 @@ def vessels(grid: Grid, gain: float = 1.0, wider: float = 1.0) -> Array:
         strength = 2 * TISSUE * LUNG_AIR * 2.0 * gain * grid.film.anatomy.vessels
         radius = radii * np.float32(wider)
         strokes.add(grid.pixels(curves), radius * np.float32(grid.unit), radius * np.float32(strength))
-    return fine.canvas() + many.coarse()
+    return np.asarray(fine.canvas() + many.coarse())

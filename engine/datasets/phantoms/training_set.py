@@ -144,6 +144,11 @@ def _write_case(folder: Path, case: Case, size: int) -> tuple[Any, Any, Any]:
     conversation = [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": case.findings_text}]
     sample = {"id": case.id, "image": image, "conversations": conversation}
     asked = {"question_id": case.id, "image": image, "text": question, "reference": case.findings_text}
+    return sample, asked, describe(case) | {"masks": masks}
+
+
+def describe(case: Case) -> dict[str, Any]:
+    """The truth of a case as plain values: one line of truth.jsonl without its masks."""
     findings = [
         {
             "finding": entry.finding,
@@ -157,19 +162,16 @@ def _write_case(folder: Path, case: Case, size: int) -> tuple[Any, Any, Any]:
         }
         for entry in case.truth
     ]
-    truth = {
+    return {
         "id": case.id,
         "patient": case.person.id,
         "seed": case.seed,
         "site": case.site,
         "split": case.split,
         "has_prior": case.prior is not None,
-        "view": case.current.view,
         "findings": findings,
-        "masks": masks,
         "transform": case.transform,
     }
-    return sample, asked, truth
 
 
 def _write_film(path: Path, film: Film, size: int) -> dict[str, list[float]]:
