@@ -138,8 +138,7 @@ def _jpeg_colours(ds: Dataset, stream: Codestream) -> str:
 
 def _decode_native(ds: Dataset, syntax: str) -> Frame:
     """Native, big-endian, 1-bit, planar or RLE samples, by pydicom."""
-    # pydicom reads deflated data sets into plain explicit ones; the pixel data in memory are native
-    decoder = get_decoder(UID(EXPLICIT_LITTLE if syntax == DEFLATED else syntax))
+    decoder = get_decoder(UID(syntax))
     # unused bits are kept: they may mark padding
     options: dict[str, Any] = {"raw": True, "correct_unused_bits": False}
     if syntax == RLE:
@@ -148,6 +147,7 @@ def _decode_native(ds: Dataset, syntax: str) -> Frame:
         samples, _ = decoder.as_array(ds, index=0, **options)
     except (ValueError, AttributeError, TypeError, KeyError, IndexError, RuntimeError, NotImplementedError) as error:
         raise Refusal("is damaged: its pixels do not fit what its header says.") from error
+    samples = np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("="))
     photometric = str(ds.get("PhotometricInterpretation") or "")
     return Frame(_to_rgb(samples, photometric) if samples.ndim == 3 else samples, "pydicom")
 
