@@ -7,8 +7,7 @@ where it ended: what marks the environment as complete is written last.
 Exit status: 0 done, 2 wrong usage, 3 the environment or the input cannot be used, 4 the model cannot be used,
 5 not enough memory or disk, 130 cancelled.
 
-Whatever Python a machine has reads this file first, so that an old one can be told what is needed: the syntax stays
-that of Python 3.6, and the project is imported only where the version has been settled.
+Any Python reads this file first, so that an old one can be told what is needed: the syntax stays that of Python 3.6.
 """
 
 import contextlib
@@ -232,6 +231,7 @@ def only_one() -> Iterator[None]:
             except BlockingIOError:
                 say("Another start is installing right now; waiting for it.")
                 fcntl.flock(door, fcntl.LOCK_EX)
+        os.set_inheritable(door.fileno(), True)  # pip holds the lock too, and outlives a launcher that is killed
         yield
 
 
@@ -302,15 +302,15 @@ class Pip:
         shutil.rmtree(str(self.scratch), ignore_errors=True)
         self.scratch.mkdir()
         places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.scratch))
-        command = [str(venv_python()), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-        command += ["--progress-bar", "off", "--no-color"]
-        command += [part for file in self.needs for part in ("-r", str(PROJECT / file))]
+        quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--no-color")
+        files = [part for file in self.needs for part in ("-r", str(PROJECT / file))]
         child = subprocess.Popen(
-            command,
+            [str(venv_python()), "-m", "pip", "install", *quiet, *files],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **places, "PIP_USER": "0"},
+            close_fds=False,
         )
         reader = threading.Thread(target=self.follow, args=(child,), daemon=True)
         reader.start()
@@ -329,13 +329,12 @@ class Pip:
             shutil.rmtree(str(self.scratch), ignore_errors=True)
         if status:
             raise self.refusal()
-        say(f"Installed in {self.elapsed()}.")
+        say(f"Installed in {self.elapsed()} minutes.")
 
     def follow(self, child: "subprocess.Popen[bytes]") -> None:
         """Read what pip prints: all of it goes to the log, what is worth knowing to the line on the screen."""
-        assert child.stdout is not None
         with self.log.open("wb") as log:
-            for raw in child.stdout:
+            for raw in child.stdout or ():
                 log.write(raw)
                 line = raw.decode("utf-8", "replace")
                 collecting, downloading = self.COLLECTING.match(line), self.DOWNLOADING.match(line)
@@ -371,9 +370,9 @@ class Pip:
         self.shown = text
 
     def elapsed(self) -> str:
-        """Time since pip was started."""
+        """Minutes and seconds since pip was started."""
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
-        return f"{minutes}:{seconds:02d} min"
+        return f"{minutes}:{seconds:02d}"
 
     def refusal(self) -> Refusal:
         """Why pip failed, from what it printed."""

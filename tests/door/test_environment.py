@@ -32,6 +32,27 @@ def installed(folder: Path) -> str:
     return subprocess.run([str(python), "-c", code], capture_output=True, text=True).stdout.strip()
 
 
+def slow_pip(made: Path, seconds: float) -> tuple[Path, Path]:
+    """Make the environment's pip wait before it installs; returns the file that does it and one with pip's id."""
+    site = next((made / ".venv" / "lib").glob("python*")) / "site-packages"
+    slow, pid = site / "sitecustomize.py", made / "pip.pid"
+    slow.write_text(
+        "import os, pathlib, sys, time\n"
+        "if 'install' in sys.orig_argv:\n"
+        f"    pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
+        f"    time.sleep({seconds})\n"
+    )
+    return slow, pid
+
+
+def wait_for(file: Path) -> None:
+    """Wait until ``file`` has content."""
+    deadline = time.monotonic() + 30
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_the_first_start_makes_the_environment_and_later_ones_use_it(copy: Path, start: Any) -> None:
     first = start(copy, "train", "two words", "--", "-x")
     told = seen(first)
@@ -128,21 +149,10 @@ def test_without_a_network_one_sentence_says_so(made: Path, start: Any) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_pip_and_leaves_nothing_marked(made: Path, start: Any) -> None:
-    site = next((made / ".venv" / "lib").glob("python*")) / "site-packages"
-    slow = site / "sitecustomize.py"
-    pid = made / "pip.pid"
-    slow.write_text(
-        "import os, pathlib, sys, time\n"
-        "if 'install' in sys.orig_argv:\n"
-        f"    pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))\n"
-        "    time.sleep(60)\n"
-    )
+    slow, pid = slow_pip(made, seconds=60)
     command = [base_python(), str(made / "launch.py"), "train"]
     child = subprocess.Popen(command, env=pip_environment(made), stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not (pid.exists() and pid.read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(pid)
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=20)
     assert child.returncode == 130
@@ -165,6 +175,19 @@ def test_two_starts_at_once_do_not_install_twice(made: Path, start: Any) -> None
         assert "waiting" in second.stderr.readline()
     out, _ = second.communicate(timeout=60)
     assert second.returncode == 7 and json.loads(out)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_launcher_that_was_killed_does_not_unlock_what_its_pip_still_does(made: Path, start: Any) -> None:
+    _, pid = slow_pip(made, seconds=3)
+    first = subprocess.Popen([base_python(), str(made / "launch.py"), "train"], env=pip_environment(made))
+    wait_for(pid)
+    first.kill()
+    first.wait()
+    second = start(made, "train")
+    seen(second)
+    assert second.stderr.startswith("Another start is installing right now; waiting for it.")
+    assert installed(made) == "1.0"
 
 
 def test_no_venv_uses_this_python_or_says_what_it_lacks(copy: Path, start: Any) -> None:
