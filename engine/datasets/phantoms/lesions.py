@@ -20,6 +20,7 @@ from engine.datasets.phantoms.thorax import (
     LUNG_LATERAL,
     TISSUE,
     Grid,
+    diaphragm,
     ellipse,
     heart_extent,
     step,
@@ -33,12 +34,14 @@ TEXTURE = 96
 class Chest:
     """A film in the making.
 
-    ``air`` is the share of the lung's depth still aerated, ``free`` the share of it that is free pleural air.
+    ``depth`` is that of healthy lung, ``air`` the share of it still aerated and ``free`` the share that is free
+    pleural air.
     """
 
     grid: Grid
     lower: Array
     relative: Array
+    depth: Array
     air: Array
     free: Array | None = None
     added: Array | None = None
@@ -229,7 +232,7 @@ def _atelectasis(chest: Chest, lesion: Lesion) -> None:
     for sign in lesion.signs:
         strokes = grid.strokes()
         bands = 1 + int(lesion.size > 0.3) + int(lesion.size > 0.65)
-        base = float(np.interp(sign * 0.5, AXIS, _base_of(grid)))
+        base = float(np.interp(sign * 0.5, AXIS, diaphragm(grid.film, raised_domes(grid.film))))
         for number in range(bands):
             y = base - 0.17 - 0.12 * number + rng.uniform(-0.02, 0.02)
             length = rng.uniform(0.34, 0.44) + 0.12 * lesion.size
@@ -249,20 +252,13 @@ def _atelectasis(chest: Chest, lesion: Lesion) -> None:
                 (0.48 + 0.12 * lesion.size) * taper,
             )
         inside = (chest.relative < 1) & (grid.y < middle)
-        band = strokes.canvas() * inside
+        band = strokes.canvas() * np.minimum(chest.depth * np.float32(2.5), 1)
         chest.add(band)
         # Volume loss: crowded, denser lung just above the dome.
         crowd = np.clip(1 - (middle - grid.y) * np.float32(1 / (0.10 + 0.16 * lesion.size)), 0, 1) * _half(grid, sign)
         chest.air *= 1 - crowd * np.float32(0.18 + 0.40 * lesion.size)
         if chest.want_masks:
             chest.mark(lesion, ((band > 0.05) | ((crowd > 0.5) & inside & (grid.side > 0.15))))
-
-
-def _base_of(grid: Grid) -> Array:
-    """The diaphragm of the film over x, with its raised domes."""
-    from engine.datasets.phantoms.thorax import diaphragm
-
-    return diaphragm(grid.film, raised_domes(grid.film))
 
 
 def _nodule(chest: Chest, lesion: Lesion) -> None:
@@ -296,7 +292,7 @@ def _tube(chest: Chest, lesion: Lesion) -> None:
     )
     curve = grid.pixels(bezier(path, 64))[None]
     strokes = grid.strokes()
-    strokes.add(curve, 0.032 * grid.unit, 0.85, wall=0.24)
+    strokes.add(curve, 0.032 * grid.unit, 0.0, shell=0.85, wall=0.24)
     stripe = path + np.array([0.016, 0.0])
     strokes.add(grid.pixels(bezier(stripe, 64))[None], 0.010 * grid.unit, 0.75)
     drawn = strokes.canvas()
@@ -322,8 +318,7 @@ def _line(chest: Chest, lesion: Lesion) -> None:
     path = np.concatenate([bezier(first, 40), bezier(across, 40)[1:]])
     curve = grid.pixels(resample(path, 120))[None]
     strokes = grid.strokes()
-    strokes.add(curve, 0.0135 * grid.unit, 0.72)
-    strokes.add(curve, 0.0125 * grid.unit, 0.25, wall=0.4)
+    strokes.add(curve, 0.0135 * grid.unit, 0.72, shell=0.25, wall=0.4)
     drawn = strokes.canvas()
     chest.add(drawn)
     if chest.want_masks:

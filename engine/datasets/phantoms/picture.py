@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.datasets.phantoms.lesions import Chest, apply, heart_ratio, raised_domes, texture
 from engine.datasets.phantoms.model import Film, Rendered
-from engine.datasets.phantoms.strokes import Array, bezier
+from engine.datasets.phantoms.strokes import Array, Strokes, bezier
 from engine.datasets.phantoms.thorax import (
     LUNG_AIR,
     TISSUE,
@@ -100,16 +100,16 @@ def _attenuation(film: Film, size: int, masks: bool) -> tuple[Array, dict[str, A
     anatomy = film.anatomy
     lower = grid.by_column(diaphragm(film, raised_domes(film)))
     depth, relative = lungs(grid, lower)
-    chest = Chest(grid, lower, relative, np.ones_like(grid.x), want_masks=masks)
-    for lesion in film.lesions:
-        apply(chest, lesion)
     ratio = heart_ratio(film)
     central, heart = mediastinum(grid, ratio)
-    if masks:
-        enlarged = film.lesion("cardiomegaly")
-        if enlarged is not None:
-            chest.mark(enlarged, heart < 1)
-    aerated = np.maximum(depth - central * np.minimum(depth * 4, 1), 0) * chest.air
+    depth = np.maximum(depth - central * np.minimum(depth * 4, 1), 0)
+    chest = Chest(grid, lower, relative, depth, np.ones_like(grid.x), want_masks=masks)
+    for lesion in film.lesions:
+        apply(chest, lesion)
+    enlarged = film.lesion("cardiomegaly")
+    if masks and enlarged is not None:
+        chest.mark(enlarged, heart < 1)
+    aerated = depth * chest.air
     branches = vessels(grid, chest.vessel_gain, chest.vessel_width) * np.minimum(aerated * np.float32(1.9), 1)
     grain = texture(grid, anatomy.seed, 0.045)
     # No two breaths fill a lung alike, and no lung fills evenly.
@@ -216,8 +216,6 @@ _LETTERS = {
 def _marker(film: Film, size: int, rows: int, columns: int) -> Array:
     """The lead letter of the side, as grey 0..1."""
     exposure = film.exposure
-    from engine.datasets.phantoms.strokes import Strokes
-
     letter = np.array(_LETTERS[exposure.marker]) * exposure.marker_scale * size
     cosine, sine = np.cos(exposure.marker_rotation), np.sin(exposure.marker_rotation)
     turned = np.stack(

@@ -11,8 +11,8 @@ import numpy as np
 
 Array = np.ndarray
 
-STEP = 0.8
-"""Distance of the deposits in pixels; below one pixel so that nothing beads."""
+STEP = 0.95
+"""Largest distance of the deposits in pixels; at one pixel and less, bilinear deposits add up evenly."""
 
 
 def bezier(points: Array, samples: int) -> Array:
@@ -45,15 +45,22 @@ class Strokes:
         self._weight: list[Array] = []
 
     def add(
-        self, curves: Array, radius: Array | float, amount: Array | float, wall: float = 0.0, flat: bool = False
+        self,
+        curves: Array,
+        radius: Array | float,
+        amount: Array | float,
+        shell: float = 0.0,
+        wall: float = 0.2,
+        flat: bool = False,
     ) -> None:
-        """Sweep curves.
+        """Sweep curves by a rod of constant density, or by a tube, or by a rod with a denser shell.
 
         Args:
             curves: [curves, samples, 2] column and row positions in pixels (pixel centres at halves).
             radius: pixels; broadcast to [curves, samples].
-            amount: attenuation at the middle of the curve; broadcast to [curves, samples].
-            wall: 0 for a solid rod; else the outer share of the radius that is solid (a tube's wall).
+            amount: attenuation of the rod at the middle of the curve; broadcast to [curves, samples].
+            shell: attenuation that the tube's wall would have if it filled the tube.
+            wall: share of the radius that is wall.
             flat: constant thickness across instead of a chord (ribbons, letters).
         """
         curves = np.asarray(curves, dtype=np.float32)
@@ -71,14 +78,18 @@ class Strokes:
         tangent[:, -1] = (curves[:, -1] - curves[:, -2]) * np.float32(0.5)
         length = np.sqrt((tangent * tangent).sum(-1)) + np.float32(1e-6)
         across = max(2, int(2 * float(radius.max()) / STEP) + 1)
-        if wall:
+        if shell:
             across = max(across, 9)
         offset = ((np.arange(across, dtype=np.float32) + 0.5) * (2.0 / across) - 1.0)[:, None, None]
-        profile = _profile(offset, wall, flat)
+        chord = np.ones_like(offset) if flat else np.sqrt(1 - offset * offset)
         shift = offset * (radius / length)
         x = curves[..., 0] - shift * tangent[..., 1]
         y = curves[..., 1] + shift * tangent[..., 0]
-        weight = profile * (amount * length * radius * np.float32(2.0 / across))
+        area = length * radius * np.float32(2.0 / across)
+        weight = chord * (amount * area)
+        if shell:
+            inner = np.sqrt(np.maximum((1 - wall) ** 2 - offset * offset, 0))
+            weight += (chord - inner) * (np.float32(shell) * area)
         self._x.append(x.ravel())
         self._y.append(y.ravel())
         self._weight.append(np.broadcast_to(weight, x.shape).ravel())
@@ -126,14 +137,3 @@ def _denser(curves: Array, radius: Array, amount: Array, samples: int) -> tuple[
         return np.asarray(values[:, first] * (1 - part) + values[:, first + 1] * part)
 
     return between(curves, share[:, None]), between(radius, share), between(amount, share)
-
-
-def _profile(offset: Array, wall: float, flat: bool) -> Array:
-    """Relative thickness at ``offset`` in -1..1 of the radius."""
-    if flat:
-        return np.ones_like(offset)
-    solid = np.sqrt(np.maximum(1 - offset * offset, 0))
-    if wall:
-        inner = 1 - wall
-        solid = solid - np.sqrt(np.maximum(inner * inner - offset * offset, 0))
-    return np.asarray(solid)

@@ -310,16 +310,14 @@ def girdle(grid: Grid) -> Array:
     width = np.interp(
         np.linspace(0, 1, 48), [0, 0.03, 0.12, 0.5, 0.85, 0.97, 1], [0.02, 0.056, 0.05, 0.040, 0.046, 0.05, 0.02]
     )
-    strokes.add(shaft, width * grid.unit, 0.20 * bone)
-    strokes.add(shaft, width * grid.unit, 0.46 * bone, wall=0.22)
+    strokes.add(shaft, width * grid.unit, 0.20 * bone, shell=0.46 * bone, wall=0.22)
     x = 1.02 + turn_out
     strokes.add(both(0, (x + 0.16, -0.78), (x - 0.10, -0.45), (x - 0.02, -0.16)), 0.022 * grid.unit, 0.16 * bone)
     strokes.add(both(0, (x - 0.02, -0.16), (x - 0.34, -0.40), (x - 0.26, -0.86)), 0.012 * grid.unit, 0.10 * bone)
     strokes.add(both(0, (x - 0.24, -0.78), (x + 0.02, -0.92), (x + 0.20, top - 0.02)), 0.03 * grid.unit, 0.16 * bone)
     arm = both(0, (x + 0.27, -0.90), (x + 0.34, -0.45), (x + 0.38, 0.2))
     shaft_width = np.interp(np.linspace(0, 1, 24), [0, 0.06, 0.2, 1], [0.03, 0.10, 0.085, 0.075])
-    strokes.add(arm, shaft_width * grid.unit, 0.24 * bone)
-    strokes.add(arm, shaft_width * grid.unit, 0.4 * bone, wall=0.2)
+    strokes.add(arm, shaft_width * grid.unit, 0.24 * bone, shell=0.4 * bone, wall=0.2)
     out = strokes.canvas()
     for sign in (-1, 1):
         x = sign * (1.02 + anatomy.shoulder + (-0.06 if film.view == "AP" else 0.03))
