@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from engine.errors import UsageError
+from engine.errors import RecordsError, UsageError
 
 LONGEST_TEXT = 200_000  # characters of one field; a report has some 2 000
 LONGEST_NAME = 1_000
@@ -25,8 +25,13 @@ def canonical(value: object) -> str:
 
 
 def parsed(text: str) -> Any:
-    """The value that ``canonical`` wrote."""
-    return json.loads(text)
+    """The value that ``canonical`` wrote. Raises RecordsError for what it cannot have written."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordsError(
+            "A record of the history is damaged and cannot be read. `python launch.py doctor` shows what is affected."
+        ) from error
 
 
 def sha256(text: str) -> str:

@@ -5,10 +5,12 @@ It reads every page of the database, every event, every signature and every stor
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 from sqlite_utils import Database
 
+from engine.errors import RecordsError, UsageError
 from engine.records import fulltext, log, reports, signing
 from engine.records.files import FileStore
 from engine.records.types import Fault
@@ -18,7 +20,21 @@ MOST_FAULTS = 100
 
 def examine(db: Database, files: FileStore) -> tuple[Fault, ...]:
     """Every fault found, at most ``MOST_FAULTS`` of each check."""
-    return (*_database(db), *_log(db), *_signatures(db, files), *_files(db, files))
+    checks = {
+        "database": _database(db),
+        "log": _log(db),
+        "signature": _signatures(db, files),
+        "files": _files(db, files),
+    }
+    return tuple(fault for name, faults in checks.items() for fault in _as_far_as_possible(name, faults))
+
+
+def _as_far_as_possible(name: str, faults: Iterator[Fault]) -> Iterator[Fault]:
+    """``faults``, and one more if the database is too damaged for the check to be finished."""
+    try:
+        yield from faults
+    except sqlite3.Error as error:
+        yield Fault(name, f"This check could not be finished: {error}")
 
 
 def examine_index(db: Database) -> tuple[Fault, ...]:
@@ -45,8 +61,15 @@ def _signatures(db: Database, files: FileStore) -> Iterator[Fault]:
     for (report_id,) in db.execute(
         "SELECT id FROM report WHERE state = 'signed' UNION SELECT report FROM signature"
     ).fetchall():
-        for problem in signing.check(db, reports.detail(db, files, report_id)).problems:
+        for problem in _signature(db, files, report_id):
             yield Fault("signature", problem, report_id)
+
+
+def _signature(db: Database, files: FileStore, report_id: str) -> tuple[str, ...]:
+    try:
+        return signing.check(db, reports.detail(db, files, report_id)).problems
+    except (RecordsError, UsageError, ValueError, KeyError, TypeError):  # whatever stands in a damaged row
+        return ("The report is damaged and cannot be read.",)
 
 
 def _files(db: Database, files: FileStore) -> Iterator[Fault]:

@@ -73,6 +73,8 @@ def verify(db: Database) -> LogCheck:
     """Walk the whole chain and compare tables and triggers with those this program makes."""
     problems = list(_schema_problems(db))
     count, first_bad, head = 0, None, ""
+    # A row may hold bytes that are not text; it must be named, not end the check.
+    db.conn.text_factory = lambda data: data.decode(errors="replace")
     try:
         for row in db.execute(f"SELECT {_COLUMNS} FROM event ORDER BY seq"):
             count += 1
@@ -86,6 +88,8 @@ def verify(db: Database) -> LogCheck:
         if "no such table" not in str(error):
             raise
         first_bad = 1
+    finally:
+        db.conn.text_factory = str
     if first_bad is not None:
         problems.append(
             f"The event log was changed from outside: row {first_bad} is the first that is wrong or missing."
