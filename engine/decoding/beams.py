@@ -40,7 +40,7 @@ def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
     # All beams begin alike, so at first only one of them may have children.
     scores = torch.full((beams,), NEVER, device=device)
     scores[0] = 0.0
-    history = torch.tensor([list(prompt_ids)] * beams, device=device)
+    history = torch.tensor([list(prompt_ids)] * beams, dtype=torch.int64, device=device)
     open_beams: list[tuple[int, ...]] = [()] * beams
     finished: list[_Finished] = []
 

@@ -23,7 +23,7 @@ def sample(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
         generator.seed()
     else:
         generator.manual_seed(settings.seed)
-    history = torch.tensor([list(prompt_ids)] * rows, device=device)
+    history = torch.tensor([list(prompt_ids)] * rows, dtype=torch.int64, device=device)
     answers: list[list[int]] = [[] for _ in range(rows)]
     open_rows = [True] * rows
     logits = session.logits.expand(rows, -1)

@@ -59,10 +59,10 @@ def find(name: str, model: Path, override: str | Path | None = None) -> Path:
 def examine(folder: Path, padding: Padding) -> Tower:
     """What lies in a tower's folder by its headers; never raises for what the files hold."""
     problems: list[str] = []
-    config = _read_json(folder / "config.json", problems)
+    config = _read_json(folder / "config.json", problems) or {}
     preprocessor = _read_json(folder / "preprocessor_config.json", problems)
     processor = None
-    if preprocessor:
+    if preprocessor is not None:
         try:
             processor = ImageProcessor.from_config(preprocessor, padding)
         except ModelError as error:
@@ -99,18 +99,18 @@ def _contradictions(config: Mapping[str, Any], weights: Weights) -> list[str]:
     return problems
 
 
-def _read_json(file: Path, problems: list[str]) -> dict[str, Any]:
+def _read_json(file: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
         if isinstance(content, dict):
             return content
     except FileNotFoundError:
         problems.append(f"vision tower: {file.name} is missing")
-        return {}
+        return None
     except (OSError, ValueError, RecursionError):
         pass
     problems.append(f"vision tower: {file.name} is damaged")
-    return {}
+    return None
 
 
 def _in_hub_cache(name: str) -> Path | None:
