@@ -64,7 +64,7 @@ def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
         # 3. the best that go on are the open beams
         scores, chosen = torch.topk(total + torch.tensor(ended, device=device) * NEVER, beams)
         open_beams = [continued[i] for i in chosen.tolist()]
-        yield Step(open_beams[0] if not at_limit else finished[0].ids)
+        yield Step(continued[0] if at_limit else open_beams[0])
         # 4. go on while an open beam could still win
         if at_limit or all(ended) or not _can_improve(scores, finished, length, settings):
             break

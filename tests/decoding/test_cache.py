@@ -1,0 +1,137 @@
+"""The shared-prompt cache computes what a plain cache computes, and stores the prompt once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.decoding.cache import BLOCK, SharedPromptCache
+from engine.decoding.session import Session
+from engine.errors import ModelError
+
+
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_steps_equal_full_passes(key_heads: int, rows: int) -> None:
+    """Also across a growth of the buffers, and with rows that change their parents."""
+    from llama_reference import VOCABULARY, embeddings, llama
+
+    model = llama(key_heads=key_heads)
+    prompt = embeddings(1)
+    session = Session(model, prompt)
+    stream = torch.Generator().manual_seed(rows)
+    history = torch.zeros(rows, 0, dtype=torch.int64)
+    for step in range(BLOCK + 6):
+        parents = torch.randint(rows, (rows,), generator=stream) if step else None
+        tokens = torch.randint(VOCABULARY, (rows,), generator=stream)
+        logits = session.step(tokens, parents)
+        history = torch.cat((history if parents is None else history[parents], tokens[:, None]), dim=1)
+        if step in (0, 1, BLOCK - 1, BLOCK, BLOCK + 5):
+            with torch.inference_mode():
+                embedded = torch.cat((prompt.expand(rows, -1, -1), model.get_input_embeddings()(history)), dim=1)
+                expected = model(inputs_embeds=embedded, use_cache=False).logits[:, -1]
+            torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_close(dtype: torch.dtype) -> None:
+    from llama_reference import embeddings, llama
+
+    full, half = llama(), llama().to(dtype)
+    tokens = torch.tensor([3, 4])
+    expected = Session(full, embeddings(1)).step(tokens)
+    found = Session(half, embeddings(1).to(dtype)).step(tokens)
+    assert found.dtype == torch.float32
+    assert torch.corrcoef(torch.stack((found.flatten(), expected.flatten())))[0, 1] > 0.99
+
+
+def test_the_prompt_is_stored_once_and_rows_only_their_own() -> None:
+    from llama_reference import embeddings, llama
+
+    model = llama()
+    session = Session(model, embeddings(1, length=40))
+    for _ in range(5):
+        session.step(torch.tensor([1, 2, 3, 4, 5, 6]))
+    for layer in session._cache.layers:
+        assert layer._prompt[0].shape == (2, 40, 8)
+        assert layer._own.shape == (2, 6, 2, BLOCK, 8)
+        assert layer.get_seq_length() == 45
+
+
+def test_steps_write_in_place() -> None:
+    from llama_reference import embeddings, llama
+
+    session = Session(llama(), embeddings(1))
+    session.step(torch.tensor([1, 2]))
+    places = [layer._own.data_ptr() for layer in session._cache.layers]
+    for _ in range(BLOCK - 1):
+        session.step(torch.tensor([1, 2]), torch.tensor([1, 0]))
+    assert [layer._own.data_ptr() for layer in session._cache.layers] == places
+
+
+def test_training_with_padding_is_untouched_by_the_attention() -> None:
+    """A model that has decoded may go on to train: without a shared cache the attention is SDPA with its mask."""
+    from llama_reference import embeddings, llama
+
+    model = llama()
+    prompt = embeddings(1).expand(2, -1, -1)
+    mask = torch.ones(2, 11, dtype=torch.int64)
+    mask[1, 7:] = 0
+    with torch.inference_mode():
+        before = model(inputs_embeds=prompt, attention_mask=mask).logits
+        Session(model, embeddings(1)).step(torch.tensor([1]))
+        after = model(inputs_embeds=prompt, attention_mask=mask).logits
+    torch.testing.assert_close(before[0], after[0])
+    torch.testing.assert_close(before[1, :7], after[1, :7])
+
+
+def test_logits_of_one_position_only() -> None:
+    from llama_reference import embeddings, llama
+
+    model = llama()
+    shapes: list[torch.Size] = []
+    model.lm_head.register_forward_hook(lambda _m, inputs, _o: shapes.append(inputs[0].shape))
+    Session(model, embeddings(1)).step(torch.tensor([1, 2]))
+    assert [shape[1] for shape in shapes] == [1, 1]
+
+
+def test_nan_is_an_error() -> None:
+    from llama_reference import embeddings, llama
+
+    model = llama()
+    with torch.no_grad():
+        model.lm_head.weight[5] = torch.nan
+    with pytest.raises(ModelError, match="not numbers"):
+        Session(model, embeddings(1))
+
+
+def test_nothing_survives_a_session() -> None:
+    import gc
+    import weakref
+
+    from llama_reference import embeddings, llama
+
+    session = Session(llama(), embeddings(1))
+    session.step(torch.tensor([1, 2]))
+    gone = weakref.ref(session._cache)
+    del session
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_empty_cache_has_no_length() -> None:
+    assert SharedPromptCache().get_seq_length() == 0
+
+
+def test_import_of_the_engine_is_light(project: Path) -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, engine, engine.cli.draft, engine.cli.models;"
+        "print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,68 @@
+"""The golden answers: Libra's own, and those transformers' generate gave for the tiny checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.decoding.choosing import Outcome, Settings
+from engine.decoding.generate import generate
+from engine.decoding.session import Session
+from engine.models.checkpoint import load_model
+
+NAME = "libra-v1.0-7b-tiny"
+
+
+def never(_ids: object) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("case", ["pair", "single", "swapped"])
+def test_libra(case: str, libra: Path) -> None:
+    expected = np.load(libra / "golden" / f"{NAME}.{case}.npz")
+    model = load_model(libra / "ckpts" / NAME, dtype="float32", device="cpu").model
+    ids = expected["prompt_ids"].tolist()
+    with torch.inference_mode():
+        features = [model.encode(torch.from_numpy(expected[k])[None]) for k in ("pixels_cur", "pixels_prior")]
+        prompt = model.embed(torch.tensor([ids]), model.connect(*features))
+
+    def decode(settings: Settings) -> Outcome:
+        *_, outcome = generate(Session(model.language_model, prompt), ids, settings, never)
+        return outcome
+
+    greedy = decode(Settings(32, (2,)))
+    assert list(greedy.sequences[0].token_ids) == expected["greedy_ids"].tolist()
+    best = decode(Settings(32, (2,), 3, 2.0, 3))
+    assert list(best.sequences[0].token_ids) == expected["beam3_ids"].tolist()
+    three = decode(Settings(32, (2,), 3, 2.0, 3, num_return_sequences=3))
+    assert [list(answer.token_ids) for answer in three.sequences] == expected["beam3x3_ids"].tolist()
+    np.testing.assert_allclose([answer.score for answer in three.sequences], expected["beam3x3_scores"], atol=1e-5)
+
+    # Each step's logits, with Libra's own tokens fed back.
+    session = Session(model.language_model, prompt)
+    for step, token in enumerate(expected["greedy_ids"]):
+        np.testing.assert_allclose(session.logits[0], expected["greedy_step_logits"][step], atol=1e-4)
+        session.step(torch.tensor([token]))
+
+
+@pytest.mark.parametrize("case", ["pair", "single"])
+@pytest.mark.parametrize(("answer", "beams", "penalty", "ngram"), [("beams3", 3, 2.0, 3), ("beams4", 4, 1.0, 0)])
+def test_tiny(case: str, answer: str, beams: int, penalty: float, ngram: int, tiny: Path) -> None:
+    import tiny_checkpoint
+
+    vectors = np.load(Path(tiny_checkpoint.__file__).parent / "vectors.npz")
+    model = load_model(tiny, dtype="float32", device="cpu").model
+    ids = vectors["prompt_ids"]
+    with torch.inference_mode():
+        prompt = model.embed(torch.from_numpy(ids)[None], torch.from_numpy(vectors[f"{case}.image_tokens"])[None])
+    *_, greedy = generate(Session(model.language_model, prompt), [], Settings(24, (2,)), never)
+    assert list(greedy.sequences[0].token_ids) == vectors[f"{case}.greedy"].tolist()
+    settings = Settings(24, (2,), beams, penalty, ngram, num_return_sequences=beams)
+    *_, outcome = generate(Session(model.language_model, prompt), [], settings, never)
+    assert [list(found.token_ids) for found in outcome.sequences] == vectors[f"{case}.{answer}.ids"].tolist()
+    np.testing.assert_allclose(
+        [found.score for found in outcome.sequences], vectors[f"{case}.{answer}.scores"], rtol=1e-4
+    )
