@@ -265,7 +265,7 @@ def create() -> None:
         )
     say("First start: making the environment .venv and installing what Interval needs. This happens once.")
     venv.EnvBuilder(clear=True, symlinks=os.name != "nt").create(str(VENV))
-    if subprocess.run([str(venv_python()), "-m", "ensurepip"], capture_output=True).returncode:
+    if subprocess.run([str(venv_python()), "-m", "ensurepip", "--default-pip"], capture_output=True).returncode:
         raise Refusal(3, "This Python comes without pip. On Debian and Ubuntu install the package python3-venv first.")
 
 
