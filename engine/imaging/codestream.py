@@ -30,12 +30,15 @@ class Codestream:
     component_ids: tuple[int, ...] = ()
 
 
-def read_jpeg(frame: bytes) -> Codestream:
-    """The frame header of a JPEG or JPEG-LS stream. Raises Refusal if there is none or the end marker is missing."""
+def read_jpeg(frame: bytes, *, ends: bool = True) -> Codestream:
+    """The frame header of a JPEG or JPEG-LS stream.
+
+    Raises Refusal if there is none, if the data cannot fill the size that it claims, and, with ``ends``, if the end
+    marker is not the last thing in ``frame``: libjpeg fills what is missing with grey and reports success.
+    """
     if not frame.startswith(b"\xff\xd8"):
         raise Refusal(_DAMAGED + "does not begin as a JPEG.")
-    if b"\xff\xd9" not in frame[-64:]:
-        # libjpeg fills the missing part with grey and reports success
+    if ends and b"\xff\xd9" not in frame[-64:]:
         raise Refusal(_DAMAGED + "is cut short.")
     adobe: int | None = None
     jfif = False
@@ -57,6 +60,8 @@ def read_jpeg(frame: bytes) -> Codestream:
             adobe = body[11]
         elif _is_frame_header(marker) and len(body) >= 6:
             precision, rows, columns, components = struct.unpack_from(">BHHB", body)
+            if marker <= 0xC2 and 8 * len(frame) < -(-rows // 8) * -(-columns // 8):  # each block takes a bit at least
+                raise Refusal(_DAMAGED + "is cut short.")
             ids = tuple(body[6 + 3 * i] for i in range(components) if 6 + 3 * i < len(body))
             return Codestream(rows, columns, components, precision, adobe=adobe, jfif=jfif, component_ids=ids)
         at += 2 + length

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
+from engine.imaging.codestream import read_jpeg
 from engine.imaging.limits import Limits
 from engine.imaging.refusal import Refusal
 from engine.imaging.stored import Stored, luminance, percentile_window
@@ -40,6 +41,8 @@ def _image(data: bytes, source: str, limits: Limits) -> Image:
             _check_size(picture.size, limits)
             kind = "PNG" if picture.format == "PNG" else "JPEG"
             depth = data[24] if kind == "PNG" else 8
+            if kind == "JPEG":
+                read_jpeg(data, ends=False)
             if depth == 16:
                 pixels, rgb, notes = _deep(data)
             else:
