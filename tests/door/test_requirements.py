@@ -15,6 +15,7 @@ from engine import pins
 FILES = ("requirements.txt", "requirements-dev.txt")
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 INDIRECT = {  # used without an import of ours, and by whom
+    "accelerate": "transformers' Trainer",
     "protobuf": "transformers, for tokenizer.model files",
     "sentencepiece": "transformers, for tokenizer.model files",
 }
