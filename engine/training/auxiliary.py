@@ -16,17 +16,27 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.datasets.phantoms.model import band_of
 from engine.errors import DatasetError
 from engine.training.recipe import AuxiliaryWeights
 
 BANDS = ("absent", "subtle", "moderate", "plain")
 CHANGES = ("absent", "not compared", "new", "worse", "unchanged", "improved", "resolved")
+
+class _Keys(NamedTuple):
+    """Where a truth entry says what one film shows."""
+
+    side: str
+    size: str
+
+
+FILMS = {"current": _Keys("side", "size"), "prior": _Keys("prior_side", "prior_size")}
 REGION_WEIGHT = 4.0
 """A covered patch counts this much more than an empty one: most patches of most films are empty."""
 
@@ -52,19 +62,26 @@ class TruthTable:
     """Truth lines of a data set as targets.
 
     Args:
-        lines: parsed truth lines: ``id``, ``has_prior`` and ``findings``, each with ``finding``, ``side``, ``band``,
-            ``change``, ``prior_side``, ``prior_band``, ``grid`` and ``prior_grid`` (coverage per cell, row by row).
+        lines: parsed truth lines (engine/datasets/phantoms/training_set.py): ``id``, ``has_prior``, ``findings`` with
+            ``finding``, ``side``, ``size``, ``change``, ``prior_side``, ``prior_size``, and ``masks`` of the ``current``
+            and the ``prior`` film: covered share per cell and finding, row by row.
+
+    Raises:
+        DatasetError: masks of different sizes.
     """
 
     def __init__(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        entries = [(line, entry) for line in lines for entry in line["findings"]]
-        self.findings = tuple(sorted({entry["finding"] for _, entry in entries}))
-        pairs = {(e["finding"], s) for _, e in entries for k in ("side", "prior_side") for s in _sides(e.get(k))}
-        self.slots = tuple(sorted(pairs))
-        grids = {len(e[k]) for _, e in entries for k in ("grid", "prior_grid") if e.get(k)}
-        if len(grids) > 1:
-            raise DatasetError(f"The truth files hold grids of different sizes ({sorted(grids)}).")
-        self.cells = grids.pop() if grids else 0
+        entries = [entry for line in lines for entry in line["findings"]]
+        self.findings = tuple(sorted({entry["finding"] for entry in entries}))
+        self.slots = tuple(
+            sorted(
+                {(e["finding"], s) for e in entries for k in FILMS.values() if e[k.size] for s in _sides(e[k.side])}
+            )
+        )
+        sizes = {len(grid) for line in lines for film in line["masks"].values() for grid in film.values()}
+        if len(sizes) > 1:
+            raise DatasetError(f"The truth files hold masks of different sizes: {sorted(sizes)} cells.")
+        self.cells = sizes.pop() if sizes else 0
         self._cases = {str(line["id"]): self._case(line) for line in lines}
 
     def __getitem__(self, case: str) -> CaseTruth:
@@ -76,20 +93,19 @@ class TruthTable:
     def _case(self, line: Mapping[str, Any]) -> CaseTruth:
         entries = {entry["finding"]: entry for entry in line["findings"]}
         changes = [CHANGES.index(entries[f]["change"]) if f in entries else 0 for f in self.findings]
-        current = self._image(line["findings"], "side", "band", "grid")
-        prior = self._image(line["findings"], "prior_side", "prior_band", "prior_grid") if line["has_prior"] else None
-        return CaseTruth(current, prior, torch.tensor(changes))
+        prior = self._image(line, "prior") if line["has_prior"] else None
+        return CaseTruth(self._image(line, "current"), prior, torch.tensor(changes))
 
-    def _image(self, entries: Iterable[Mapping[str, Any]], side: str, band: str, grid: str) -> ImageTruth:
+    def _image(self, line: Mapping[str, Any], film: str) -> ImageTruth:
         bands = torch.zeros(len(self.slots), dtype=torch.long)
         regions = torch.zeros(len(self.findings), self.cells)
-        for entry in entries:
-            if not entry.get(band):
-                continue
-            for one in _sides(entry[side]):
-                bands[self.slots.index((entry["finding"], one))] = BANDS.index(entry[band])
-            if entry.get(grid):
-                regions[self.findings.index(entry["finding"])] = torch.tensor(entry[grid])
+        keys = FILMS[film]
+        for entry in line["findings"]:
+            if entry[keys.size]:
+                for side in _sides(entry[keys.side]):
+                    bands[self.slots.index((entry["finding"], side))] = BANDS.index(band_of(entry[keys.size]))
+        for finding, grid in line["masks"].get(film, {}).items():
+            regions[self.findings.index(finding)] = torch.tensor(grid)
         return ImageTruth(bands, regions)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from engine.datasets.libra import TrainingSample, read_training
 from engine.errors import DatasetError, UsageError
@@ -32,7 +32,7 @@ from engine.models.checkpoint import load_model, save_model
 from engine.models.composite import TacModel
 from engine.models.conversation import template
 from engine.models.preprocessing import ImageProcessor
-from engine.models.tokens import load_tokenizer
+from engine.models.tokens import IMAGE_TEXT, load_tokenizer
 from engine.training.auxiliary import AuxiliaryHeads, TruthTable, read_truth
 from engine.training.objective import Objective
 from engine.training.recipe import Recipe, Stage, read_recipe
@@ -126,8 +126,11 @@ def _prepare(
     for sample in conversations:
         if truth is not None and sample.id not in truth:
             raise DatasetError(f"The truth files say nothing of sample {sample.id}.")
-        ((question, answer),) = sample.turns
-        ids, labels = label(tokenizer, form, question, answer)
+        if len(sample.turns) != 1:
+            raise DatasetError(f"Sample {sample.id} has several turns; one question with its answer can be trained on.")
+        question, answer = sample.turns[0]
+        # Wherever the question says "<image>", the images come first, on a line of their own: so do Libra's.
+        ids, labels = label(tokenizer, form, question.replace(IMAGE_TEXT, "").strip(), answer)
         if len(ids) > recipe.max_length:
             raise DatasetError(f"Sample {sample.id} has {len(ids)} tokens, more than {recipe.max_length}.")
         current, prior = store.rows[sample.images[0]], store.rows[sample.images[-1]]
@@ -176,6 +179,7 @@ def _train(
     trainer = _StageTrainer(
         model=objective, args=arguments, train_dataset=_Samples(samples), data_collator=collator
     )
+    trainer.remove_callback(PrinterCallback)  # standard output belongs to the command
     trainer.follow(stage.name, recipe.output / "log.jsonl", report)
     trainer.train()
 

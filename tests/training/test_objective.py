@@ -16,13 +16,15 @@ LINES = [
         "id": "a",
         "has_prior": True,
         "findings": [
-            {"finding": "pleural effusion", "side": "bilateral", "band": "subtle", "change": "worse",
-             "prior_side": "left", "prior_band": "subtle", "grid": [0.5, 0, 0, 0], "prior_grid": [0.1, 0, 0, 0]},
-            {"finding": "cardiomegaly", "side": "", "band": None, "change": "resolved",
-             "prior_side": "", "prior_band": "plain", "grid": None, "prior_grid": [0, 0, 0, 1.0]},
+            {"finding": "pleural effusion", "side": "bilateral", "size": 0.3, "change": "worse",
+             "prior_side": "left", "prior_size": 0.2},
+            {"finding": "cardiomegaly", "side": "", "size": 0.0, "change": "resolved",
+             "prior_side": "", "prior_size": 0.9},
         ],
+        "masks": {"current": {"pleural effusion": [0.5, 0, 0, 0]},
+                  "prior": {"pleural effusion": [0.1, 0, 0, 0], "cardiomegaly": [0, 0, 0, 1.0]}},
     },
-    {"id": "b", "has_prior": False, "findings": []},
+    {"id": "b", "has_prior": False, "findings": [], "masks": {"current": {}}},
 ]  # fmt: skip
 
 
@@ -125,7 +127,7 @@ def test_truth_becomes_targets(truth):
     assert truth["b"].changes.tolist() == [0, 0]
 
 
-def test_grids_of_two_sizes_are_refused():
-    other = {**LINES[0], "id": "c", "findings": [{**LINES[0]["findings"][0], "grid": [0.5]}]}
+def test_masks_of_two_sizes_are_refused():
+    other = {**LINES[0], "id": "c", "masks": {"current": {"pleural effusion": [0.5]}}}
     with pytest.raises(DatasetError):
         TruthTable([LINES[0], other])
