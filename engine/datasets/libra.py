@@ -1,6 +1,6 @@
 """Libra's data files: training samples (JSON), questions and answers (JSON Lines).
 
-    [{"id", "image": path | [current, prior], "conversations": [{"from": "human", "value"}, {"from": "gpt", "value"}, ...]}]
+    [{"id", "image": path | [current, prior], "conversations": [{"from": "human" | "gpt", "value"}, ...]}]
     {"question_id", "image": path | [current, prior], "text", "reference"?}
     {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
 
@@ -47,8 +47,21 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The true text of one study; ``patient`` and ``has_prior`` are None where the file does not say."""
+
+    text: str
+    patient: str | None = None
+    has_prior: bool | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One answer as evaluation writes it. ``metadata`` is free; scores read ``has_prior`` and ``dummy_prior`` from it."""
+    """One answer as evaluation writes it.
+
+    ``metadata`` is free; scores read ``prior`` from it: what the model was shown, "true", "dummy" (the current image
+    again) or "none".
+    """
 
     question_id: str
     prompt: str
@@ -101,24 +114,16 @@ def read_questions(file: Path, images: Path | None = None) -> list[Question]:
     return _collect(file, _lines(file), lambda row: _question(row, folder), lambda question: question.id)
 
 
-def read_references(file: Path) -> dict[str, str]:
-    """Question id -> reference text, from a question file or from an answer file that serves as reference.
+def read_references(file: Path) -> dict[str, Reference]:
+    """Question id -> true text, from a question file or from an answer file that serves as reference.
 
     Libra keeps the truth under ``reference`` beside the question, or under ``text`` in a file of its own: ``reference``
-    is taken where a row has it, else ``text``.
+    is taken where a row has it, else ``text``. A row may name its ``patient`` (or ``subject_id``).
 
     Raises:
         DatasetError: rows without an id or a text, ids given twice.
     """
-
-    def read(row: object) -> tuple[str, str]:
-        record = _object(row)
-        text = record.get("reference", record.get("text"))
-        if not isinstance(text, str):
-            raise ValueError("neither 'reference' nor 'text' holds a text")
-        return _identity(record, "question_id"), text
-
-    return dict(_collect(file, _lines(file), read, lambda pair: pair[0]))
+    return dict(_collect(file, _lines(file), _reference, lambda pair: pair[0]))
 
 
 def read_answers(file: Path) -> dict[str, Answer]:
@@ -274,6 +279,17 @@ def _question(row: object, folder: Path) -> Question:
     if reference is not None and not isinstance(reference, str):
         raise ValueError("'reference' must be a text")
     return Question(_identity(record, "question_id"), _images(record, folder), _text(record, "text"), reference)
+
+
+def _reference(row: object) -> tuple[str, Reference]:
+    record = _object(row)
+    text = record.get("reference", record.get("text"))
+    if not isinstance(text, str):
+        raise ValueError("neither 'reference' nor 'text' holds a text")
+    patient = record.get("patient", record.get("subject_id"))
+    image = record.get("image")
+    pair = None if image is None else isinstance(image, list) and len(image) == 2 and image[0] != image[1]
+    return _identity(record, "question_id"), Reference(text, None if patient is None else str(patient), pair)
 
 
 def _answer(row: object) -> Answer:

@@ -19,7 +19,8 @@ _SYMPTOM_HEADERS = re.compile(
 )
 _NO_NEW = re.compile(r"\b(?:no|without|or|any)\s+new\b|\bworsening\b|\bincreasing\b", re.I)
 _PLAIN_DEVICE_WORDS = re.compile(
-    r"^(?:known|recurrent|ongoing|there (?:is|are) now|extubation|continued|remaining|better|lower|clear\w*|.*\bclear(?:ing|ance))$"
+    r"^(?:known|recurrent|ongoing|there (?:is|are) now|extubation|continued|remaining|better|lower|clear\w*|"
+    r".*\bclear(?:ing|ance))$"
 )
 
 

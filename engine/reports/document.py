@@ -25,8 +25,8 @@ class Provenance:
     """How the text came about.
 
     Hashes are hexadecimal sha256. ``image_sha256`` holds (role, hash), role "current" or "prior"; ``sentences`` holds
-    (kind, count) as ("AI unchanged", 4), ("AI edited", 1), ("human", 2); ``edit_distance`` counts characters between the
-    draft and the text.
+    (kind, count) as ("AI unchanged", 4), ("AI edited", 1), ("human", 2); ``edit_distance`` counts characters between
+    the draft and the text.
     """
 
     model_name: str
@@ -57,8 +57,8 @@ class Provenance:
 class ReportDocument:
     """All that is printed of one report. Empty text means unknown; times of signing are UTC.
 
-    ``sections`` are (heading, sentences). ``has_prior`` says that a prior image was compared, ``prior_date`` when it was
-    made (None: not known).
+    ``sections`` are (heading, sentences). ``has_prior`` says that a prior image was compared, ``prior_date`` when it
+    was made (None: not known).
 
     Raises:
         UsageError: a signed report without signer or time, or a time of signing without a time zone.
@@ -128,9 +128,9 @@ class ReportDocument:
 
     def body(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """(heading, paragraphs) of everything that is read: indication, comparison, then the sections."""
-        rows = [("Indication", (clean(self.indication) or "Not given.",)), ("Comparison", (self.comparison_line(),))]
-        rows += [(clean(heading), _paragraphs(sentences)) for heading, sentences in self.sections]
-        return tuple(rows)
+        indication = clean(self.indication) or "Not given."
+        sections = ((clean(heading), _paragraphs(sentences)) for heading, sentences in self.sections)
+        return (("Indication", (indication,)), ("Comparison", (self.comparison_line(),)), *sections)
 
     def signature_lines(self) -> tuple[str, ...]:
         """Who stands for the text, when, and what the signature means."""

@@ -47,8 +47,8 @@ __all__ = [
 def extract(text: str) -> tuple[Mention, ...]:
     """Every mention of a finding in ``text``, in order of appearance.
 
-    A finding whose sides are treated apart gives one mention a side. Structures give a finding only where their state is
-    said: "the heart is enlarged" is cardiomegaly, "the heart is unchanged" is nothing.
+    A finding whose sides are treated apart gives one mention a side. Structures give a finding only where their state
+    is said: "the heart is enlarged" is cardiomegaly, "the heart is unchanged" is nothing.
     """
     mentions: list[Mention] = []
     previous: list[int] = []

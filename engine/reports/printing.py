@@ -1,7 +1,7 @@
 """A report document to a PDF: A4, one plain typeface, equal bytes for equal documents.
 
-Every page carries the research line, whose report it is and "page x of y"; an unsigned one carries a watermark, one that
-a demonstration model drafted its mark. All text is literal: markup in a name is printed as it stands.
+Every page carries the research line, whose report it is and "page x of y"; an unsigned one carries a watermark, one
+that a demonstration model drafted its mark. All text is literal: markup in a name is printed as it stands.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def _story(document: ReportDocument, text: _Text) -> list[Flowable]:
 
 
 def _missing_note() -> str:
-    return f"Characters that the typeface of this page does not have are shown as {typeface.MISSING}; the text file has them."
+    return f"Characters that the typeface of this page does not have are shown as {typeface.MISSING}; the text "
+           f"file has them."
 
 
 def _patient_block(document: ReportDocument, text: _Text) -> Table:

@@ -10,13 +10,18 @@ from __future__ import annotations
 import re
 
 _ABBREVIATIONS = frozenset(
-    (
-        "dr mr mrs ms prof st jr sr vs approx fig figs no nos pt pts hx dx rx tx fx ca cf eg ie etc al inc dept "
-        "jan feb mar apr jun jul aug sep sept oct nov dec ant post lat sup inf max min resp resps ext int"
-    ).split()
+    re.findall(
+        r"\w+",
+        "dr mr mrs ms prof st jr sr vs approx fig figs no nos pt pts hx dx rx tx fx ca cf eg ie etc al inc "
+        "dept jan feb mar apr jun jul aug sep sept oct nov dec ant post lat sup inf max min resp resps ext "
+        "int ",
+    )
 )
 _SENTENCE_STARTERS = frozenset(
-    "the there no this these it a an in on both left right lungs heart cardiac small moderate large new stable".split()
+    re.findall(
+        r"\w+",
+        "the there no this these it a an in on both left right lungs heart cardiac small moderate large new stable ",
+    )
 )
 _CANDIDATE = re.compile(r"[.!?]+[\"')\]\u2019\u201d]*(?=\s|$)")
 _GLUED = re.compile(r"(?<=[a-z)\]])\.(?=[A-Z][a-z])")  # "normal.The heart": a missing space, common in dictation

@@ -1,0 +1,147 @@
+"""Score answers against reference texts, a truth file, or both; compare two sets of answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.evaluation.scoring import ScoreSheet
+    from engine.evaluation.statistics import Difference, Score
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """The options of ``score``."""
+    parser.add_argument("--predictions", required=True, type=Path, metavar="ANSWERS.jsonl", help="what evaluate wrote")
+    parser.add_argument(
+        "--references", type=Path, metavar="FILE.jsonl", help="questions with their reference, or true answers"
+    )
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE.jsonl", help="what is true of each study; findings are scored against it"
+    )
+    parser.add_argument(
+        "--metrics", metavar="NAMES", help="only keys that begin with one of these, separated by commas"
+    )
+    parser.add_argument("--compare", type=Path, metavar="OTHER.jsonl", help="a second set of answers: its gain and p")
+    parser.add_argument("--no-intervals", action="store_true", help="values only, faster")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score and print."""
+    from engine.datasets.libra import read_answers, read_references
+    from engine.errors import UsageError
+    from engine.evaluation.scoring import Evaluation
+    from engine.evaluation.truth import read_truth
+
+    if args.references is None and args.truth is None:
+        raise UsageError("Give --references, --truth, or both: there must be something to score against.")
+    references = read_references(args.references) if args.references else {}
+    truth = read_truth(args.truth) if args.truth else {}
+    evaluation = Evaluation(references, truth)
+    answers = read_answers(args.predictions)
+    sheet = evaluation.score(answers, intervals=not args.no_intervals)
+    scores = _chosen(sheet.scores, args.metrics)
+    other = read_answers(args.compare) if args.compare else None
+    differences = evaluation.compare(answers, other) if other is not None else {}
+    differences = {name: differences[name] for name in scores if name in differences}
+    if args.csv:
+        _write_csv(args.csv, scores, differences)
+    for note in sheet.notes:
+        print(note, file=sys.stderr)
+    if args.json:
+        print(json.dumps(_document(sheet, scores, differences), ensure_ascii=False))
+    else:
+        print(table(scores))
+        if differences:
+            print()
+            print(difference_table(differences))
+    return 0
+
+
+def _chosen(scores: Mapping[str, Score], names: str | None) -> dict[str, Score]:
+    from engine.errors import UsageError
+
+    if names is None:
+        return dict(scores)
+    wanted = tuple(name.strip() for name in names.split(",") if name.strip())
+    unknown = [name for name in wanted if not any(key.startswith(name) for key in scores)]
+    if unknown or not wanted:
+        raise UsageError(f"There is no score that begins with '{', '.join(unknown)}'. There are: {', '.join(scores)}.")
+    return {key: score for key, score in scores.items() if key.startswith(wanted)}
+
+
+def shown(score: Score) -> dict[str, Any]:
+    """One score for JSON: value, interval and studies, or the reason why there is none."""
+    if score.value is None:
+        return {"value": None, "note": score.note}
+    entry: dict[str, Any] = {"value": round(score.value, 4), "studies": score.studies}
+    if score.low is not None and score.high is not None:
+        entry["interval"] = [round(score.low, 4), round(score.high, 4)]
+    if score.note:
+        entry["note"] = score.note
+    return entry
+
+
+def table(scores: Mapping[str, Score]) -> str:
+    """The scores as aligned lines for people."""
+    width = max(len(name) for name in scores)
+    lines = [f"{'':<{width}}    score   95 % interval     studies"]
+    for name, score in scores.items():
+        if score.value is None:
+            lines.append(f"{name:<{width}}  {score.note}")
+            continue
+        interval = "" if score.low is None else f"{score.low:.2f} to {score.high:.2f}"
+        lines.append(f"{name:<{width}}  {score.value:>7.2f}   {interval:<16}  {score.studies:>7}")
+    return "\n".join(lines)
+
+
+def difference_table(differences: Mapping[str, Difference]) -> str:
+    """Second minus first as aligned lines for people."""
+    width = max(len(name) for name in differences)
+    lines = [f"{'second minus first':<{width}}     gain   95 % interval     p       p (Holm)"]
+    for name, entry in differences.items():
+        interval = f"{entry.low:+.2f} to {entry.high:+.2f}"
+        lines.append(f"{name:<{width}}  {entry.value:>+7.2f}   {interval:<16}  {entry.p:.4f}  {entry.p_holm:.4f}")
+    return "\n".join(lines)
+
+
+def _document(sheet: ScoreSheet, scores: Mapping[str, Score], differences: Mapping[str, Difference]) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "scores": {name: shown(score) for name, score in scores.items()},
+        "studies": sheet.studies,
+        "patients": sheet.patients,
+        "missing": len(sheet.missing),
+        "unknown": len(sheet.unknown),
+        "notes": list(sheet.notes),
+    }
+    if differences:
+        document["differences"] = {
+            name: {
+                "value": round(entry.value, 4),
+                "interval": [round(entry.low, 4), round(entry.high, 4)],
+                "p": round(entry.p, 5),
+                "p_holm": round(entry.p_holm, 5),
+            }
+            for name, entry in differences.items()
+        }
+    return document
+
+
+def _write_csv(file: Path, scores: Mapping[str, Score], differences: Mapping[str, Difference]) -> None:
+    import csv
+
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["score", "value", "low", "high", "studies", "note", "gain", "gain low", "gain high", "p", "p Holm"]
+        )
+        for name, score in scores.items():
+            gain = differences.get(name)
+            compared = [gain.value, gain.low, gain.high, gain.p, gain.p_holm] if gain else [""] * 5
+            writer.writerow([name, score.value, score.low, score.high, score.studies, score.note, *compared])

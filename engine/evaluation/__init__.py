@@ -1,0 +1,1 @@
+"""How good drafts are: answers for a question file, scores against references or truth, intervals, baselines."""
