@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         junit = scratch / "junit.xml"
         commands = {
             "format": [python, "-m", "ruff", "format", "--check", "--quiet", "."],
-            "lint": [python, "-m", "ruff", "check", "--quiet", "."],
+            "lint": [python, "-m", "ruff", "check", "--quiet", "--output-format", "concise", "."],
             "types": [python, "-m", "mypy"],
             "floors": [str(Path(sysconfig.get_path("scripts")) / "lint-imports"), "--no-cache", "--no-logo"],
             "tests": [

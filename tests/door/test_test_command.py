@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,6 +83,19 @@ def test_programs_are_installed_only_where_something_is_missing(monkeypatch: pyt
         assert environments[0]["DEBIAN_FRONTEND"] == "noninteractive"
     else:
         assert called == []
+
+
+@pytest.mark.parametrize("module", ["engine", "engine.imaging.intake", "app.server", "launch", "test_anything"])
+def test_a_warning_that_our_own_module_causes_is_an_error(module: str) -> None:
+    with pytest.raises(DeprecationWarning):
+        warnings.warn_explicit("going away", DeprecationWarning, "file.py", 1, module=module)
+
+
+@pytest.mark.parametrize("module", ["pydicom.values", "torch.engine", "engineer", "apprise", "gradio.app"])
+def test_a_warning_that_a_library_causes_in_itself_is_not(module: str) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.warn_explicit("going away", DeprecationWarning, "file.py", 1, module=module)
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(("ci", "closing"), [("true", "1 failed, 1 passed, 1 skipped"), ("", "1 passed, 2 skipped")])
