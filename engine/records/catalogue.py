@@ -140,14 +140,15 @@ def _recognise(db: Database, sha256: str, patient_key: str, study_key: str) -> b
         " WHERE i.sha256 = ? AND p.patient_id = ''",
         [sha256],
     ).fetchall()
+    moved_rows = 0
     for old_study, old_patient in nameless:
         for role in ("prior", "current"):
             moved = ", patient = :patient" if role == "current" else ""
-            db.execute(
+            moved_rows += db.execute(
                 f"UPDATE report SET {role}_study = :study{moved}"
                 f" WHERE state <> 'signed' AND {role} = :sha256 AND {role}_study = :old",
                 {"study": study_key, "patient": patient_key, "sha256": sha256, "old": old_study},
-            )
+            ).rowcount
         for table, condition in (
             (
                 "image",
@@ -161,10 +162,10 @@ def _recognise(db: Database, sha256: str, patient_key: str, study_key: str) -> b
                 " AND NOT EXISTS (SELECT 1 FROM report WHERE patient = :patient)",
             ),
         ):
-            db.execute(
+            moved_rows += db.execute(
                 f"DELETE FROM {table} WHERE {condition}", {"sha256": sha256, "study": old_study, "patient": old_patient}
-            )
-    return bool(nameless)
+            ).rowcount
+    return moved_rows > 0
 
 
 def _index(db: Database, patient_key: str) -> None:

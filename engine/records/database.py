@@ -266,11 +266,6 @@ class HistoryFile:
             )
 
 
-def newest_first(folder: Path, prefix: str) -> list[Path]:
-    """Copies in ``folder`` whose names begin with ``prefix``, by the UTC time in their names."""
-    return sorted(folder.glob(f"{prefix}-*.db"), reverse=True)
-
-
 def copy_name(prefix: str, moment: datetime) -> str:
     """The file name of a copy made at ``moment`` (UTC)."""
     return f"{prefix}-{moment:%Y%m%dT%H%M%S%fZ}.db"

@@ -31,6 +31,7 @@ from engine.records.types import (
     Sentence,
     Signature,
     StoredImage,
+    StoredPatient,
 )
 
 MOST_SENTENCES = 1_000
@@ -46,9 +47,8 @@ def begin(
     patient = rows.patient_by_key(db, patient_key)
     prior_study = None
     if prior_sha256 is not None:
-        prior_study, prior_patient = rows.filing(db, prior_sha256, patient_key)
-        if patient.known and prior_patient != patient_key and rows.patient_by_key(db, prior_patient).known:
-            raise PatientMismatch("The current and the prior image are of different patients.")
+        prior_study, _ = rows.filing(db, prior_sha256, patient_key)
+        _refuse_two_patients(patient, rows.patient_of_study(db, prior_study))
     report_id = author.new_id()
     words = {
         "patient_name": patient.name,
@@ -141,13 +141,15 @@ def revise(
 
 
 def sign(db: Database, author: Author, files: FileStore, report: Report, name: str, based_on: int) -> Signature:
-    """Add the signature and freeze the report. Raises UsageError, NotReviewed, Conflict."""
+    """Add the signature and freeze the report. Raises UsageError, NotReviewed, Conflict, PatientMismatch."""
     name = " ".join(field(name, "name", 200).split())
     if not name:
         raise UsageError("Type your name to sign.")
     signing.refuse_stale(report, based_on)
     detailed = detail(db, files, report.id)
     signing.refuse_unready(detailed)
+    if report.prior_study is not None:  # a picture may have been named after the report was begun
+        _refuse_two_patients(detailed.patient, rows.patient_of_study(db, report.prior_study))
     at = author.clock()
     content = signing.content(detailed, name=name, who=author.who, signed_at=at, application=author.source)
     row = {
@@ -195,6 +197,12 @@ def detail(db: Database, files: FileStore, report_id: str) -> ReportDetail:
         signature=None if row is None else rows.signature(row),
         events=event_log.of_subject(db, report_id),
     )
+
+
+def _refuse_two_patients(current: StoredPatient, prior: StoredPatient) -> None:
+    """Raise PatientMismatch if both are known and not the same."""
+    if current.known and prior.known and current.key != prior.key:
+        raise PatientMismatch("The current and the prior image are of different patients.")
 
 
 def _add_revision(

@@ -215,6 +215,12 @@ def patient_by_key(db: Database, key: str) -> StoredPatient:
     return patient(row)
 
 
+def patient_of_study(db: Database, study: str) -> StoredPatient:
+    """The patient of the study with this key. Raises NotFound."""
+    row = one(db, "SELECT patient FROM study WHERE key = ?", [study])
+    return patient_by_key(db, "" if row is None else row["patient"])
+
+
 def accession(db: Database, study: str) -> str:
     """The accession number of the study with this key; "" where there is none."""
     row = one(db, "SELECT accession FROM study WHERE key = ?", [study])

@@ -22,7 +22,7 @@ from engine.errors import RecordsError, SignedIsFinal, UsageError
 from engine.records import catalogue, doctor, reports, rows, signing
 from engine.records import log as event_log
 from engine.records import search as history_list
-from engine.records.database import HistoryFile, copy_name, newest_first
+from engine.records.database import HistoryFile, copy_name
 from engine.records.faults import SIGNED_SENTENCE, translated
 from engine.records.files import FileStore
 from engine.records.ids import Clock, Ulids, utc_now
@@ -199,7 +199,7 @@ class Records:
         """Sign the newest revision, which must be ``based_on``, and freeze the report for good.
 
         Raises UsageError for a blank name or an empty report, NotReviewed while a sentence is undecided, Conflict,
-        SignedIsFinal, NotFound.
+        SignedIsFinal, NotFound, and PatientMismatch if the images were said to be of two patients meanwhile.
         """
         with self._changing(report_id, "signed") as (db, report):
             return reports.sign(db, self._author, self._files, report, name, based_on)
@@ -266,13 +266,14 @@ class Records:
     def backup_if_due(self) -> Path | None:
         """Make the hourly copy if the last one is older than an hour; keep the newest seven. Returns the new copy."""
         now = self._author.clock()
-        kept = newest_first(self._backups, "history")
-        due_name = copy_name("history", now - BACKUP_EVERY)
-        if any(due_name < copy.name <= copy_name("history", now) for copy in kept):
-            return None
-        made = self.backup(self._backups / copy_name("history", now))
+        newest, due = copy_name("history", now), copy_name("history", now - BACKUP_EVERY)
         with translated():
-            for old in newest_first(self._backups, "history")[BACKUPS_KEPT:]:
+            if any(due < copy.name <= newest for copy in self._backups.glob("history-*.db")):
+                return None
+            made = self.backup(self._backups / newest)
+            # A copy from the future was made before the clock was set back: it is older than all others.
+            copies = sorted(self._backups.glob("history-*.db"), key=lambda copy: (copy.name <= newest, copy.name))
+            for old in copies[:-BACKUPS_KEPT]:
                 old.unlink()
         return made
 

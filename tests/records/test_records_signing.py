@@ -85,7 +85,7 @@ def test_a_sentence_that_exists_is_valid(origin: str, status: str, original: str
             Sentence("1", "x", origin, status, original)  # type: ignore[arg-type]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["accept", "edit", "reject", "leave"]), st.text(min_size=1)), max_size=4))
 def test_the_signed_text_is_what_was_accepted(desk: Desk, decisions: list[tuple[str, str]]) -> None:
     """For any review: either signing is refused, or the text is the accepted sentences in order, and verifies."""
