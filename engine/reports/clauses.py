@@ -108,7 +108,7 @@ def ahead(row: Sequence[Segment], index: int, item: Item, *, through_preposition
 def _bare_list(row: Sequence[Segment], index: int, open_ended: bool) -> list[Anchor]:
     """Anchors of the segments after ``index`` that only continue a list ("... and atelectasis")."""
     found: list[Anchor] = []
-    if not open_ended or row[index].has(Kind.VERB, Kind.SEEN) and _verb_last(row[index]):
+    if not open_ended or (row[index].has(Kind.VERB, Kind.SEEN) and _verb_last(row[index])):
         return found
     pending: list[Anchor] = []
     for segment in row[index + 1 :]:
@@ -130,7 +130,7 @@ def _verb_last(segment: Segment) -> bool:
 
 
 def subjects(row: Sequence[Segment], index: int, item: Item) -> list[Anchor]:
-    """The subject of a predicate: anchors before it in its segment, and the list they close ("A, B and C are stable")."""
+    """The subject of a predicate: anchors before it in its segment and the list they close ("A, B and C are ...")."""
     segment = row[index]
     own = [anchor for anchor in segment.anchors if anchor.item.start < item.start]
     if not own:

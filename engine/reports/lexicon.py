@@ -24,7 +24,8 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.CONSOLIDATION,
         (
-            r"(?:focal |lobar |segmental |airspace |air space |air-space |alveolar )*consolidati(?:on|ons|ve change|ve changes)",
+            r"(?:focal |lobar |segmental |airspace |air space |air-space |alveolar )*consolidati(?:on|ons|ve "
+            r"change|ve changes)",
             r"(?:focal |lobar |multifocal )?consolidative (?:opacit(?:y|ies)|process)",
             r"consolidated (?:lung|lobe)",
         ),
@@ -50,7 +51,8 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.EDEMA,
         (
-            r"(?:pulmonary |interstitial |alveolar |perihilar |pulmonary interstitial |pulmonary vascular )*(?:o?edema)",
+            r"(?:pulmonary |interstitial |alveolar |perihilar |pulmonary interstitial |pulmonary vascular "
+            r")*(?:o?edema)",
             r"(?:pulmonary )?(?:vascular|venous|pulmonary) (?:congestion|engorgement|redistribution|plethora)",
             r"(?:congestive )?(?:heart|cardiac) failure",
             r"chf",
@@ -65,7 +67,8 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.ATELECTASIS,
         (
-            r"(?:sub ?segmental |segmental |plate-?like |linear |discoid |compressive |dependent |relaxation |passive |lobar |round(?:ed)? )*"
+            r"(?:sub ?segmental |segmental |plate-?like |linear |discoid |compressive |dependent |relaxation |"
+            r"passive |lobar |round(?:ed)? )*"
             r"atelect[ae](?:sis|ses|tic changes?|tic opacit(?:y|ies)|tic bands?|tic lung)",
             r"(?:lobar|lobe|lung|partial|complete) collapse",
             r"collapse of the (?:(?:left|right) )?(?:(?:upper|lower|middle) )?(?:lobe|lung)",
@@ -103,7 +106,8 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.OPACITY,
         (
-            r"(?:air ?-?space |patchy |hazy |interstitial |reticular |ground[- ]glass |alveolar |parenchymal |pulmonary |lung |focal )*"
+            r"(?:air ?-?space |patchy |hazy |interstitial |reticular |ground[- ]glass |alveolar |parenchymal |"
+            r"pulmonary |lung |focal )*"
             r"opaci(?:ty|ties|fication|fications)",
             r"opacified",
             r"(?:pulmonary |lung |focal )*infiltrat(?:e|es|ion|ions)",
@@ -132,17 +136,20 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.FRACTURE,
         (
-            r"(?:(?:displaced|rib|ribs|compression|clavicular|clavicle|sternal|vertebral|acute|healed|healing|old|osseous) )*fractures?",
+            r"(?:(?:displaced|rib|ribs|compression|clavicular|clavicle|sternal|vertebral|acute|healed|healing|"
+            r"old|osseous) )*fractures?",
             r"fractured",
         ),
     ),
     (
         Finding.NO_FINDING,
         (
-            r"no (?:radiographic )?(?:evidence (?:of|for) )?(?:an )?acute (?:cardio-?pulmonary|intrathoracic|cardiopulmonary or osseous|chest|pulmonary|thoracic)"
+            r"no (?:radiographic )?(?:evidence (?:of|for) )?(?:an )?acute (?:cardio-?pulmonary|intrathoracic|"
+            r"cardiopulmonary or osseous|chest|pulmonary|thoracic)"
             r" (?:process|abnormalit(?:y|ies)|disease|findings?|pathology|changes?)",
             r"no acute (?:process|abnormalit(?:y|ies)|disease|findings?)",
-            r"no (?:significant |focal |active )?(?:cardiopulmonary|intrathoracic) (?:abnormalit(?:y|ies)|disease|process)",
+            r"no (?:significant |focal |active )?(?:cardiopulmonary|intrathoracic) (?:abnormalit(?:y|ies)|"
+            r"disease|process)",
             r"normal (?:chest|study|examination|exam|radiograph)(?: radiographs?| x-?ray)?",
             r"unremarkable (?:chest|study|examination|exam)(?: radiographs?| x-?ray)?",
         ),
@@ -162,10 +169,12 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.LINE,
         (
-            r"(?:(?:tunnell?ed|double|triple|dual|single|lumen|double-lumen|dual-lumen|internal|external|ij|jugular|subclavian|femoral|approach|venous|"
+            r"(?:(?:tunnell?ed|double|triple|dual|single|lumen|double-lumen|dual-lumen|internal|external|ij|"
+            r"jugular|subclavian|femoral|approach|venous|"
             r"central|hemodialysis|dialysis|haemodialysis|large-bore|vascular|access|port)[ -])*"
             r"(?:central|jugular|subclavian|ij|femoral|dialysis|hemodialysis|haemodialysis|venous|port)[ -]"
-            r"(?:(?:venous|access|approach|central|vascular) )*(?:lines?|catheters?|sheaths?|access device|cordis|introducer)",
+            r"(?:(?:venous|access|approach|central|vascular) )*(?:lines?|catheters?|sheaths?|access device|"
+            r"cordis|introducer)",
             r"piccs?(?: lines?| catheters?)?",
             r"peripherally inserted central (?:venous )?(?:catheters?|lines?)",
             r"port-?a-?caths?",
@@ -211,7 +220,8 @@ FINDINGS: tuple[tuple[Finding, tuple[str, ...]], ...] = (
     (
         Finding.OTHER_DEVICE,
         (
-            r"(?:monitoring and |lines,? tubes,? and |other |life )?support (?:devices?|apparatus|lines?|hardware|tubes?)(?: and (?:lines?|tubes?))?",
+            r"(?:monitoring and |lines,? tubes,? and |other |life )?support (?:devices?|apparatus|lines?|"
+            r"hardware|tubes?)(?: and (?:lines?|tubes?))?",
             r"lines and tubes",
             r"tubes and lines",
             r"intra-?aortic balloon(?: pump)?",
@@ -288,10 +298,12 @@ STATES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         NORMAL,
         (
-            r"(?:essentially |entirely |grossly |otherwise )?(?:normal|unremarkable|clear)(?: in (?:size|contour|caliber|appearance))?",
+            r"(?:essentially |entirely |grossly |otherwise )?(?:normal|unremarkable|clear)(?: in (?:size|"
+            r"contour|caliber|appearance))?",
             r"within (?:the )?normal (?:limits|range)",
             r"of normal size",
-            r"not (?:significantly |grossly |overtly |appreciably )?(?:enlarged|widened|blunted|dilated|congested|engorged)",
+            r"not (?:significantly |grossly |overtly |appreciably )?(?:enlarged|widened|blunted|dilated|"
+            r"congested|engorged)",
             r"sharp",
             r"preserved",
             r"well(?:-| )(?:defined|expanded|aerated|inflated)",

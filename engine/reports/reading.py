@@ -172,7 +172,7 @@ def _give(anchor: Anchor, item: Item) -> None:
 
 
 def _side_alone(row: Sequence[Segment], index: int, sides: set[Side]) -> None:
-    """A segment that is only a place: "left lower lobe and right basilar consolidation", "On the right, ...", "..., left"."""
+    """A segment that is only a place: "left lower lobe and right basilar opacity", "On the right, ...", "..., left"."""
     later = row[index + 1] if index + 1 < len(row) else None
     earlier = preceding(row, index)
     if (
@@ -202,7 +202,7 @@ def _size_alone(row: Sequence[Segment], index: int) -> None:
 
 
 def _inherit(row: Sequence[Segment]) -> None:
-    """A bare finding joined to a sided one is on its side: "left effusion and atelectasis", "opacity, likely atelectasis"."""
+    """A bare finding joined to a sided one is on its side: "left effusion and atelectasis"."""
     for index, segment in enumerate(row):
         earlier = row[index - 1] if index else None
         if earlier is not None and earlier.anchors and segment.anchors and segment.joint in _JOINED:
@@ -288,7 +288,7 @@ def _degree(item: Item) -> str | None:
 
 
 def _part(row: Sequence[Segment], index: int) -> None:
-    """A segment that speaks of one side of a finding named elsewhere: "unchanged on the right, increased on the left"."""
+    """A segment on one side of a finding named elsewhere: "unchanged on the right, increased on the left"."""
     segment = row[index]
     sides = {Side(str(item.value)) for item in segment.items if item.kind is Kind.SIDE}
     side = merge(sides)
