@@ -29,8 +29,9 @@ def test_help_lists_every_command_and_needs_no_packages(project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", launch.COMMANDS)
-def test_every_listed_command_explains_itself_without_heavy_imports(project: Path, name: str) -> None:
-    done = run(project, "--no-venv", name, "--help", python=("-X", "importtime"))
+def test_every_listed_command_explains_itself_before_anything_is_installed(project: Path, name: str) -> None:
+    """``-S``: no package can be imported, only the standard library and the project."""
+    done = run(project, "--no-venv", name, "--help", python=("-S", "-X", "importtime"))
     assert done.returncode == 0, done.stderr[-500:]
     assert done.stdout.startswith(f"usage: launch.py {name}")
     imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
