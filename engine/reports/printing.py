@@ -127,8 +127,8 @@ def _story(document: ReportDocument, text: _Text) -> list[Flowable]:
 
 
 def _missing_note() -> str:
-    return f"Characters that the typeface of this page does not have are shown as {typeface.MISSING}; the text "
-           f"file has them."
+    square = typeface.MISSING
+    return f"Characters that the typeface of this page does not have are shown as {square}; the text file has them."
 
 
 def _patient_block(document: ReportDocument, text: _Text) -> Table:

@@ -102,7 +102,7 @@ def _vocabulary() -> Iterator[tuple[Kind, Value, tuple[str, ...]]]:
 
 
 def _compile(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One expression of alternatives: spaces match any white space, word edges added where the pattern opens with a word."""
+    """One expression of alternatives: spaces match any white space, a pattern of words has word edges."""
     joined = "|".join(
         pattern if pattern[:1] in _PUNCTUATION else rf"(?<![\w-])(?:{pattern})(?![\w])" for pattern in patterns
     )
