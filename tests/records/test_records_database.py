@@ -185,6 +185,26 @@ def test_a_full_disk_loses_nothing(desk: Desk) -> None:
     assert desk.records.doctor() == ()
 
 
+def test_a_copy_that_does_not_fit_leaves_nothing(desk: Desk) -> None:
+    """A limit on file size stands for the full disk."""
+    report = desk.signed("Left effusion.")
+    desk.records.close()
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from engine.records import Records\n"
+        "from engine.errors import ResourceError\n"
+        "records = Records.open(Path(sys.argv[1])); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))\n"
+        "try: records.backup_if_due()\n"
+        "except ResourceError as error: print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "print(list(records._backups.iterdir()), records.backup_if_due().name)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code, desk.home], capture_output=True, text=True, check=True).stdout
+    assert "full" in told and "[] history-" in told
+    with Records.open(desk.home) as records:
+        assert records.verify_signature(report.id).ok
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RecordsError, match="written"):
