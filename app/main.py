@@ -25,12 +25,16 @@ TRIES = 40
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``viewer``."""
-    parser.add_argument("--port", type=int, metavar="N", help=f"port to listen on (default: {FIRST_PORT}, or the next that is free)")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help=f"port to listen on (default: {FIRST_PORT}, or the next that is free)"
+    )
     show = parser.add_mutually_exclusive_group()
     show.add_argument("--app", action="store_true", default=True, help="open in a window of its own (default)")
     show.add_argument("--no-app", dest="app", action="store_false", help="open in the browser instead")
     show.add_argument("--no-browser", dest="show", action="store_false", help="open nothing, only print the address")
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="model to draft with (default: the first of models/)")
+    parser.add_argument(
+        "--model", type=Path, metavar="FOLDER", help="model to draft with (default: the first of models/)"
+    )
 
 
 def listen(port: int | None) -> socket.socket:
@@ -75,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
             if not running.wait():
                 return
             print(url, flush=True)
-            print(f"Interval is ready at {url} ({time.perf_counter() - started:.1f} s). Ctrl-C ends it.", file=sys.stderr)
+            print(
+                f"Interval is ready at {url} ({time.perf_counter() - started:.1f} s). Ctrl-C ends it.", file=sys.stderr
+            )
+            bench.models.preload()
             if args.show:
                 from app import window
 

@@ -1,11 +1,11 @@
 """What stands between the page and any other web page: host, origin, headers and the list of doors that are open.
 
-Four ASGI middlewares, each with one rule (facts: Gradio answers any ``Host`` and accepts cross-origin uploads by itself):
+Four ASGI middlewares, each with one rule (Gradio by itself answers any ``Host`` and accepts cross-origin uploads):
 
 - ``HostGuard``     only the names this server was started under are answered; anything else is 400 (DNS rebinding).
-- ``OriginGuard``   a request that can change something, and every websocket, must come from our own page (CSRF); the
-                    browser says so itself in ``Origin`` and ``Sec-Fetch-Site``. A program without a browser sends neither
-                    and carries nobody's session, so it passes.
+- ``OriginGuard``   a request that can change something, and every websocket, must come from our own page (CSRF);
+                    the browser says so itself in ``Origin`` and ``Sec-Fetch-Site``. A program without a browser
+                    sends neither and carries nobody's session, so it passes.
 - ``DoorGuard``     of Gradio's many routes only those that our page uses exist; the rest (uploads, file serving, proxy,
                     monitoring, run history, login) is 404, so that a flaw in one of them is not ours.
 - ``Headers``       the content security policy and its companions on every answer, errors included.
@@ -156,7 +156,8 @@ class DoorGuard:
         if ".." in path or "\\" in path:
             return False
         return any(
-            method == verb and (path == door or path == door + "/" or (door != "/" and door.endswith("/") and path.startswith(door)))
+            method == verb
+            and (path == door or path == door + "/" or (door != "/" and door.endswith("/") and path.startswith(door)))
             for verb, door in PAGE_DOORS
         )
 

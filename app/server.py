@@ -1,4 +1,4 @@
-"""The HTTP side of the viewer: FastAPI with the image, intake and export routes, Gradio mounted at ``/app``, all guarded.
+"""The HTTP side of the viewer: FastAPI with image, intake and export routes, Gradio mounted at ``/app``, all guarded.
 
 Routes
     GET  /                        to the page
@@ -43,7 +43,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from app import errors, security, uploads
-from app.services import Workbench
+from app.services import ModelHost, Workbench
 from engine import paths
 from engine.errors import NotFound, ResourceError, UsageError
 from engine.imaging import display
@@ -74,7 +74,7 @@ def workbench(model: Path | None) -> Iterator[Workbench]:
         raise UsageError(
             f"The data folder {home} cannot be written. Make it writable, or name another one in INTERVAL_HOME."
         ) from cause
-    with Workbench.open(home, model) as bench, _temporary(home) as folder:
+    with Workbench.open(home, ModelHost(model)) as bench, _temporary(home) as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -83,7 +83,7 @@ def workbench(model: Path | None) -> Iterator[Workbench]:
 
 @contextlib.contextmanager
 def _temporary(home: Path) -> Iterator[Path]:
-    """A private folder; first, what a process that was killed has left beside it is deleted (the data folder is ours)."""
+    """A private folder; first, what a killed process has left beside it is deleted (the data folder is ours)."""
     for entry in (home / "tmp").iterdir():
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
@@ -208,7 +208,9 @@ def _intake_route(app: FastAPI, bench: Workbench) -> None:
             if gate.locked():
                 raise ResourceError("Another drop is still being read. Try again when it has finished.")
             if int(request.headers.get("content-length") or 0) > limits.bytes_in_all + limits.bytes_of_names:
-                raise ResourceError(f"More than {limits.bytes_in_all >> 30} GB were dropped at once. Drop fewer at a time.")
+                raise ResourceError(
+                    f"More than {limits.bytes_in_all >> 30} GB were dropped at once. Drop fewer at a time."
+                )
             async with gate:
                 with paths.scratch("drop") as folder:
                     content_type = request.headers.get("content-type", "")
@@ -304,5 +306,3 @@ class Running:
             self.server.run(sockets=[listener])
         finally:
             self.ended.set()
-
-

@@ -75,6 +75,8 @@ def theme() -> gr.themes.Base:
         "input_radius": "4px",
         "button_large_padding": "7px 12px",
         "button_small_padding": "4px 8px",
+        "button_large_text_size": "13.5px",
+        "button_large_text_weight": "600",
         "button_large_radius": "4px",
         "button_small_radius": "4px",
         "layout_gap": "8px",
@@ -83,4 +85,6 @@ def theme() -> gr.themes.Base:
         "block_info_text_size": "12px",
         "block_label_text_size": "12px",
     }
-    return gr.themes.Base(font=FONT, font_mono=MONO, text_size="sm", spacing_size="sm", radius_size="sm").set(**settings)
+    return gr.themes.Base(font=FONT, font_mono=MONO, text_size="sm", spacing_size="sm", radius_size="sm").set(
+        **settings
+    )

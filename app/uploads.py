@@ -52,7 +52,9 @@ def safe_parts(name: str) -> tuple[str, ...]:
     """
     parts = []
     for raw in re.split(r"[/\\]", unicodedata.normalize("NFC", name)):
-        clean = "".join("_" if character in '<>:"|?*' or not character.isprintable() else character for character in raw)
+        clean = "".join(
+            "_" if character in '<>:"|?*' or not character.isprintable() else character for character in raw
+        )
         clean = clean.encode("utf-8", "replace").decode("utf-8").strip().rstrip(".")
         if clean.strip("."):
             parts.append(("_" + clean if RESERVED.match(clean) else clean)[-80:])
@@ -147,7 +149,9 @@ class Drop:
             megabytes = self.limits.bytes_per_file >> 20
             raise InputError(f"{self.written[-1][1]} is larger than {megabytes} MB and was not read.")
         if self.total > self.limits.bytes_in_all:
-            raise InputError(f"More than {self.limits.bytes_in_all >> 30} GB were dropped at once. Drop fewer at a time.")
+            raise InputError(
+                f"More than {self.limits.bytes_in_all >> 30} GB were dropped at once. Drop fewer at a time."
+            )
         self._out.write(data[start:end])
 
     def on_part_end(self) -> None:
@@ -182,9 +186,9 @@ class Drop:
 
 
 async def receive(content_type: str, chunks: AsyncIterator[bytes], folder: Path, limits: UploadLimits) -> list[Path]:
-    """Write the files of one multipart request below ``folder`` and return the dropped top entries (files and folders).
+    """Write the files of one multipart request below ``folder``; returns the top entries, files and folders.
 
-    Raises ``UsageError``, ``InputError`` or ``ResourceError``; what was written by then is the caller's folder to delete.
+    Raises ``UsageError``, ``InputError`` or ``ResourceError``; the folder is the caller's to delete.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")

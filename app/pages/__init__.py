@@ -16,7 +16,7 @@ from app.services import Workbench
 from app.theme import theme
 
 STYLES = Path(__file__).resolve().parent.parent / "web" / "page.css"
-HEAD = '<link rel="stylesheet" href="/static/interval.css" data-iv-styles><meta name="color-scheme" content="dark">'
+HEAD = '<meta name="color-scheme" content="dark">'
 
 
 def mount(app: FastAPI, bench: Workbench, path: str) -> None:

@@ -17,6 +17,7 @@ import gradio as gr
 from app.pages import settings
 from app.pages.modules import data, module, text
 from app.services import Workbench
+from app.services.jobs import DecodingChoice
 from app.services.state import Session
 from app.services.views import Screen, to_json
 
@@ -62,14 +63,16 @@ EDITOR = """
   };
   window.intervalEditor = editor;"""
 
-# An open edit is closed and the list as it stands goes along with the click.
-WITH_SENTENCES = """(...given) => {
-  const editor = window.intervalEditor;
-  given[0] = editor ? JSON.stringify(editor.commit()) : '';
-  return given;
-}"""
 
-NOTHING: dict[str, Any] = {}
+def with_sentences(inputs: int) -> str:
+    """A script that closes an open edit and sends the list as it stands as the first of ``inputs`` values.
+
+    Gradio hands the values of inputs and outputs to the script and takes as many back as there are inputs.
+    """
+    return f"""(...given) => {{
+  const editor = window.intervalEditor;
+  return [editor ? JSON.stringify(editor.commit()) : '', ...given.slice(1, {inputs})];
+}}"""
 
 
 class Desk:
@@ -83,21 +86,31 @@ class Desk:
             self.panes = module(PANES, to_json(first.panes), "ivp-panes")
             with gr.Column(elem_id="ivp-report"):
                 with gr.Row(elem_id="ivp-context"):
-                    self.indication = gr.Textbox(label="Indication", lines=1, max_lines=3, max_length=2000, placeholder="Cough and fever")
-                    self.history = gr.Textbox(label="History", lines=1, max_lines=3, max_length=2000, placeholder="Known heart failure")
+                    self.indication = gr.Textbox(
+                        label="Indication", lines=1, max_lines=3, max_length=2000, placeholder="Cough and fever"
+                    )
+                    self.history = gr.Textbox(
+                        label="History", lines=1, max_lines=3, max_length=2000, placeholder="Known heart failure"
+                    )
                 with gr.Row(elem_id="ivp-actions"):
                     self.draft = gr.Button("Draft", variant="primary", interactive=False, elem_id="ivp-draft")
                     self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="ivp-stop")
                 self.lines = module(LINES, "[]", "ivp-lines")
                 self.editor = module(EDITOR, json.dumps(first.report.editor), "ivp-editor")
                 with gr.Row(elem_id="ivp-sign", visible=False) as self.signing:
-                    self.name = gr.Textbox(show_label=False, container=False, placeholder="Your name, typed in full", max_length=200, elem_id="ivp-name")
+                    self.name = gr.Textbox(
+                        show_label=False,
+                        container=False,
+                        placeholder="Your name, typed in full",
+                        max_length=200,
+                        elem_id="ivp-name",
+                    )
                     self.sign = gr.Button("Sign", variant="primary", elem_id="ivp-sign-button", min_width=72)
                 with gr.Row(elem_id="ivp-export"):
                     self.export = gr.Button("Export PDF and text", interactive=False, elem_id="ivp-export-button")
                     self.files = module(EXPORTS, "[]", "ivp-files")
                 self.settings = settings.build(bench)
-        # Filled by a script in the browser with the sentences as they stand; see WITH_SENTENCES.
+        # Filled by a script in the browser with the sentences as they stand; see ``with_sentences``.
         self.sentences = gr.Textbox(visible=False)
         self.before = gr.Textbox(visible=False)
         self._join()
@@ -160,15 +173,21 @@ class Desk:
         every: dict[str, Any] = {**quiet, "outputs": self.outputs}
         model = self.settings.model
         decoding = self.settings.inputs
-        self.case.submit(self._on_case, [model, self.indication, self.history, *decoding], trigger_mode="multiple", **every)
-        self.draft.click(self._on_draft, [model, self.indication, self.history, *decoding], concurrency_limit=16, **every)
+        self.case.submit(
+            self._on_case, [model, self.indication, self.history, *decoding], trigger_mode="multiple", **every
+        )
+        self.draft.click(
+            self._on_draft, [model, self.indication, self.history, *decoding], concurrency_limit=16, **every
+        )
         self.stop.click(self._on_stop, None, None, queue=False, **quiet)
         self.editor.stop(self._on_stop, None, None, queue=False, **quiet)
         # One at a time and in order: a list of sentences replaces the one before.
         self.editor.input(self._on_edit, [model], concurrency_limit=1, trigger_mode="multiple", **every)
-        self.sign.click(self._on_sign, [self.sentences, self.name, self.indication, self.history, model], js=WITH_SENTENCES, **every)
-        self.name.submit(self._on_sign, [self.sentences, self.name, self.indication, self.history, model], js=WITH_SENTENCES, **every)
-        self.export.click(self._on_export, [self.sentences, self.indication, self.history, model], js=WITH_SENTENCES, **every)
+        signing = [self.sentences, self.name, self.indication, self.history, model]
+        exporting = [self.sentences, self.indication, self.history, model]
+        self.sign.click(self._on_sign, signing, js=with_sentences(len(signing)), **every)
+        self.name.submit(self._on_sign, signing, js=with_sentences(len(signing)), **every)
+        self.export.click(self._on_export, exporting, js=with_sentences(len(exporting)), **every)
         for field in (self.indication, self.history):
             field.blur(self._on_context, [self.indication, self.history, model], trigger_mode="multiple", **every)
         model.change(self._on_model, [model], **every)
@@ -179,13 +198,15 @@ class Desk:
             self._on_load,
             [self.before, self.settings.model],
             self.outputs,
-            js="(...given) => [sessionStorage.getItem('interval.page') || '', ...given.slice(1)]",
+            js="(before, model) => [sessionStorage.getItem('interval.page') || '', model]",
             show_progress="hidden",
             api_visibility="private",
             concurrency_limit=16,
         )
 
-    def _act(self, request: gr.Request, event: Callable[[Session], object], model: str, *, fields: bool = False) -> list[Any]:
+    def _act(
+        self, request: gr.Request, event: Callable[[Session], object], model: str, *, fields: bool = False
+    ) -> list[Any]:
         key = str(request.session_hash)
         return self.paint(self.bench.act(key, event, text(model)), key, fields=fields)
 
@@ -226,7 +247,9 @@ class Desk:
             "swap": opening.swap,
             "choose": lambda session: opening.choose(session, text(sent.get("sha256")), text(sent.get("role"))),
             "identify": lambda session: opening.identify(session, sent.get("form")),
-            "answer": lambda session: again.append(opening.answer(session, text(sent.get("question")), text(sent.get("option")))),
+            "answer": lambda session: again.append(
+                opening.answer(session, text(sent.get("question")), text(sent.get("option")))
+            ),
             "dismiss": lambda session: bench.dismiss(session, text(sent.get("notice"))),
         }
         act = acts.get(action)
@@ -246,13 +269,13 @@ class Desk:
         yield from self._drafting(request, model, section, prompt, decoding, indication, history, sure=False)
 
     def _drafting(
-        self, request: gr.Request, model: str, section: str, prompt: str, decoding: settings.Values,
+        self, request: gr.Request, model: str, section: str, prompt: str, decoding: DecodingChoice,
         indication: str, history: str, *, sure: bool,
     ) -> Iterator[list[Any]]:  # fmt: skip
         def begin(session: Session) -> None:
             reporting = self.bench.reporting
             reporting.set_context(session, text(indication), text(history))
-            reporting.draft(session, text(model), text(section), text(prompt), settings.to_decoding(decoding), sure=sure)
+            reporting.draft(session, text(model), text(section), text(prompt), decoding, sure=sure)
 
         key = str(request.session_hash)
         yield self._act(request, begin, model)
@@ -271,7 +294,9 @@ class Desk:
         )
 
     def _on_context(self, indication: str, history: str, model: str, request: gr.Request) -> list[Any]:
-        return self._act(request, lambda session: self.bench.reporting.set_context(session, text(indication), text(history)), model)
+        return self._act(
+            request, lambda session: self.bench.reporting.set_context(session, text(indication), text(history)), model
+        )
 
     def _on_sign(
         self, sentences: str, name: str, indication: str, history: str, model: str, request: gr.Request
@@ -294,7 +319,7 @@ class Desk:
 
 
 def posted(sentences: object) -> list[Any] | None:
-    """The sentences that WITH_SENTENCES has put in; None where the browser gave none."""
+    """The sentences that ``with_sentences`` has put in; None where the browser gave none."""
     try:
         found = json.loads(text(sentences) or "null")
     except (ValueError, RecursionError):

@@ -22,7 +22,9 @@ def module(script: str, value: str, elem_id: str) -> gr.HTML:
   watch('value', go);
   go();
 }})()"""
-    return gr.HTML(value=value, html_template=HOST, js_on_load=code, elem_id=elem_id, padding=False)
+    return gr.HTML(
+        value=value, html_template=HOST, js_on_load=code, elem_id=elem_id, padding=False, apply_default_css=False
+    )
 
 
 def data(event: gr.EventData) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from engine.reports import labels
 
 def build(bench: Workbench) -> gr.Blocks:
     """The whole page."""
+    page: gr.Blocks
     with gr.Blocks(title="Interval", analytics_enabled=False, fill_width=True, delete_cache=(600, 600)) as page:
         with gr.Tabs(selected="read", elem_id="ivp-tabs") as tabs:
             with gr.Tab("Read", id="read"):

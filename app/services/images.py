@@ -11,17 +11,39 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from engine.errors import NotFound
 from engine.imaging import intake
 from engine.imaging.types import Image
 
 BUDGET = 1 << 30
+NO_PIXELS = np.zeros((1, 1), np.uint16)
 
 
 def weight(image: Image) -> int:
     """Bytes of memory the image holds."""
     arrays = (image.pixels, image.padding, image.rgb)
     return sum(array.nbytes for array in arrays if array is not None)
+
+
+def teller(image: Image) -> Callable[[Image], Image]:
+    """What is known of an image beside its file, as a function that says it of the file read again."""
+    bare = replace(image, pixels=NO_PIXELS, padding=None, rgb=None)
+
+    def tell(fresh: Image) -> Image:
+        return replace(
+            fresh,
+            source=bare.source,
+            patient=bare.patient,
+            acquired=bare.acquired,
+            acquired_basis=bare.acquired_basis,
+            date_reliable=bare.date_reliable,
+            view=bare.view,
+            view_basis=bare.view_basis,
+        )
+
+    return tell
 
 
 class ImageStore:
@@ -36,20 +58,8 @@ class ImageStore:
 
     def add(self, image: Image) -> None:
         """Make the image known, or replace what is known of it (the reader has said who and when)."""
-        told = {
-            "source": image.source,
-            "patient": image.patient,
-            "acquired": image.acquired,
-            "acquired_basis": image.acquired_basis,
-            "date_reliable": image.date_reliable,
-            "view": image.view,
-            "view_basis": image.view_basis,
-            "study_uid": image.study_uid,
-            "sop_uid": image.sop_uid,
-            "accession": image.accession,
-        }
         with self._lock:
-            self._told[image.sha256] = lambda fresh: replace(fresh, **told)
+            self._told[image.sha256] = teller(image)
             self._loaded.pop(image.sha256, None)
             self._loaded[image.sha256] = image
             self._shrink()

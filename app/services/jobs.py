@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from app import errors
-from engine.drafting import Comparison, Decoding, Draft, Token
 from engine.errors import Cancelled
+from engine.imaging.types import Image
 from engine.records import NewDraft
 
 if TYPE_CHECKING:
-    from engine.drafting import Engine
+    # At run time only on the model's thread: the engine takes seconds to import, and the page must not wait for it.
+    from engine.drafting import Decoding, Draft, Engine
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,28 @@ TICK = 0.06
 
 
 @dataclass(frozen=True)
+class DecodingChoice:
+    """The decoding settings of the page, as the engine's ``Decoding`` takes them; None leaves the choice to it."""
+
+    num_beams: int = 1
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float | None = None
+    seed: int | None = None
+    length_penalty: float | None = None
+    no_repeat_ngram: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class DraftRequest:
     """What is asked of the engine. ``prompt`` "" means the section's own."""
 
-    comparison: Comparison
-    model: str
+    current: Image
+    prior: Image | None
     section: str
     prompt: str
     context: str
-    decoding: Decoding
+    decoding: DecodingChoice
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,10 @@ class DraftJob:
         except Exception as error:
             self.end(errors.sentence(error))
 
+    def fail(self, error: Exception) -> None:
+        """The draft could not be begun."""
+        self.end(errors.sentence(error))
+
     def end(self, problem: str) -> None:
         """The job is over, for whatever reason. The first end counts."""
         with self._changed:
@@ -109,13 +127,15 @@ class DraftJob:
             self._changed.notify_all()
 
     def _draft(self, engine: Engine) -> NewDraft:
+        from engine.drafting import Comparison, Decoding, Draft, Token
+
         request = self.request
         events = engine.stream(
-            request.comparison,
+            Comparison(request.current, request.prior),
             section=request.section,
             prompt=request.prompt or None,
             context=request.context,
-            decoding=request.decoding,
+            decoding=Decoding(**asdict(request.decoding)),
             cancelled=self._cancel.is_set,
         )
         for event in events:

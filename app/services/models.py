@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app import errors
 from engine import paths
 from engine.errors import ModelError, ResourceError
 
@@ -64,19 +65,40 @@ def _drafts(folder: Path) -> bool:
     return isinstance(config, dict) and "dinov2" not in str(config.get("model_type", "")).lower()
 
 
-class ModelHost:
-    """Loads on request, keeps one engine, runs one thing at a time."""
+def load_engine(path: str) -> Engine:
+    """The engine of a model folder. Imported here, on the worker thread: it takes seconds."""
+    from engine.drafting import Engine
 
-    def __init__(self, extra: Path | None = None) -> None:
+    return Engine.load(path)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Something to do with the engine of ``path``; ``failed`` is told why it could not be begun."""
+
+    path: str
+    work: Callable[[Engine], None]
+    failed: Callable[[Exception], None]
+
+
+class ModelHost:
+    """Loads on request, keeps one engine, runs one thing at a time. ``load`` makes the engine of a model folder."""
+
+    def __init__(self, extra: Path | None = None, load: Callable[[str], Engine] | None = None) -> None:
         self.extra = extra
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._load_engine = load or load_engine
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._engine: Engine | None = None
         self._path = ""
         self._loading = ""
         self._failed: dict[str, str] = {}
         self._queued = 0
+        self._closed = False
+        # A daemon, so that a model that is still being loaded never keeps the program from ending.
+        self._worker = threading.Thread(target=self._serve, name="model", daemon=True)
+        self._worker.start()
 
     def choices(self) -> tuple[ModelChoice, ...]:
         """The models to choose from, the default first."""
@@ -88,24 +110,18 @@ class ModelHost:
         return choices[0].path if choices else ""
 
     def preload(self) -> None:
-        """Begin loading the default model in the background."""
+        """Begin loading the default model in the background. A failure is kept for the screen."""
         path = self.default()
         if path:
-            self._worker.submit(self._preload, path)
-
-    def _preload(self, path: str) -> None:
-        try:
-            self._load(path)
-        except Exception as error:
-            # Kept by _load for the screen; the next draft tries again.
-            log.warning("the model was not loaded at the start: %s", type(error).__name__)
+            with self._lock:
+                self._queued += 1
+            self._tasks.put(_Task(path, lambda engine: None, lambda error: None))
 
     def status(self, path: str) -> ModelStatus:
         """How it stands with the model at ``path``, for the screen."""
         if not path:
-            return ModelStatus(
-                "none", "", False, "Drafting is off: no model is installed. Everything else works; write the report yourself."
-            )
+            words = "Drafting is off: no model is installed. Everything else works; write the report yourself."
+            return ModelStatus("none", "", False, words)
         name = Path(path).name
         with self._lock:
             if path in self._failed:
@@ -119,54 +135,59 @@ class ModelHost:
 
     def settle(self, path: str) -> None:
         """Wait until the model at ``path`` is no longer being loaded."""
-        with self._lock:
+        with self._settled:
             self._settled.wait_for(lambda: self._loading != path)
 
-    def submit(self, path: str, work: Callable[[Engine], None]) -> Future[None]:
-        """Queue ``work`` with the engine of ``path``. Raises ResourceError when too many wait already."""
+    def submit(self, path: str, work: Callable[[Engine], None], failed: Callable[[Exception], None]) -> None:
+        """Queue ``work``, which raises nothing, with the engine of ``path``.
+
+        Raises ResourceError when too many wait already or the program is closing.
+        """
         with self._lock:
+            if self._closed:
+                raise ResourceError("Interval is closing; the draft was not started.")
             if self._queued >= WAITING:
                 raise ResourceError("Too many drafts are waiting already. Try again in a moment.")
             self._queued += 1
             self._failed.pop(path, None)
+        self._tasks.put(_Task(path, work, failed))
 
-        def run() -> None:
+    def close(self, seconds: float = 3.0) -> None:
+        """Take no more work and wait a moment for what runs, which should have been stopped before."""
+        with self._lock:
+            self._closed = True
+        self._tasks.put(None)
+        self._worker.join(seconds)
+
+    def _serve(self) -> None:
+        while (task := self._tasks.get()) is not None:
             try:
-                work(self._load(path))
+                if self._closed:
+                    raise ResourceError("Interval is closing; the draft was not made.")
+                task.work(self._load(task.path))
+            except Exception as error:
+                task.failed(error)
             finally:
                 with self._lock:
                     self._queued -= 1
 
-        try:
-            return self._worker.submit(run)
-        except RuntimeError as cause:
-            raise ResourceError("Interval is closing; the draft was not started.") from cause
-
     def _load(self, path: str) -> Engine:
         """The engine of ``path``, loaded if it is not the one in memory. Runs on the worker thread only."""
-        from app import errors
-
-        with self._lock:
+        with self._settled:
             if self._engine is not None and self._path == path:
                 return self._engine
             self._engine, self._path, self._loading = None, "", path
         try:
-            from engine.drafting import Engine
-
-            engine = Engine.load(path)
+            engine = self._load_engine(path)
         except Exception as error:
-            with self._lock:
+            with self._settled:
                 self._failed[path] = errors.sentence(error)
                 self._loading = ""
                 self._settled.notify_all()
             raise ModelError(self._failed[path]) from error
-        with self._lock:
+        with self._settled:
             self._engine, self._path, self._loading = engine, path, ""
             self._failed.pop(path, None)
             self._settled.notify_all()
         log.info("model ready: %s", engine.info.sha256)
         return engine
-
-    def close(self) -> None:
-        """Take no more work; what runs is left to its own cancelling."""
-        self._worker.shutdown(wait=False, cancel_futures=True)

@@ -114,7 +114,9 @@ class Opening:
 
     def begin(self, session: Session, studies: tuple[Study, ...]) -> None:
         """A new case with these studies and, of a known patient, the earlier ones of the history."""
-        self.show(session, self._guarded(session, lambda: cases.begin(self.with_stored(session, studies)), Case(studies)))
+        self.show(
+            session, self._guarded(session, lambda: cases.begin(self.with_stored(session, studies)), Case(studies))
+        )
         self.reporting.clear(session)
         session.indication = session.history = ""
 
@@ -149,10 +151,20 @@ class Opening:
                 try:
                     images.append(self.read_back(row, stored.patient))
                 except Exception:
-                    notify(session, "An earlier image of this patient could not be read back from the history.", "warning")
+                    notify(
+                        session, "An earlier image of this patient could not be read back from the history.", "warning"
+                    )
             if images:
                 found.append(
-                    Study(stored.uid, who, stored.acquired, stored.date_reliable, stored.accession, stored.description, tuple(images))
+                    Study(
+                        stored.uid,
+                        who,
+                        stored.acquired,
+                        stored.date_reliable,
+                        stored.accession,
+                        stored.description,
+                        tuple(images),
+                    )
                 )
         return cases.merge(found, studies)
 
@@ -171,7 +183,14 @@ class Opening:
             if case.prior is not None and case.prior.sha256 == sha256:
                 self.show(session, self._guarded(session, lambda: cases.swap(case), case))
             else:
-                self.show(session, self._guarded(session, lambda: cases.with_current(case, image), replace(case, current=image, prior=None, older=(), warnings=(), reason="No prior chosen yet.")))
+                self.show(
+                    session,
+                    self._guarded(
+                        session,
+                        lambda: cases.with_current(case, image),
+                        replace(case, current=image, prior=None, older=(), warnings=(), reason="No prior chosen yet."),
+                    ),
+                )
             return
         self.show(session, self._guarded(session, lambda: cases.with_prior(case, image), case))
 
@@ -202,7 +221,7 @@ class Opening:
         return ""
 
     def _guarded(self, session: Session, change: Callable[[], Case], otherwise: Case) -> Case:
-        """The changed case, or ``otherwise`` with a question where only the reader knows whether two images belong together."""
+        """The changed case, or ``otherwise`` with a question where only the reader knows if images belong together."""
         try:
             return change()
         except cases.NeedsConfirmation as unknown:
@@ -230,13 +249,13 @@ class Opening:
 
     # -- plain pictures -------------------------------------------------------------------------------------------
 
-    def identify(self, session: Session, form: Mapping[str, object]) -> None:
+    def identify(self, session: Session, sent: object) -> None:
         """What the reader says about pictures that carry no patient: who, when, which view, which is current.
 
-        ``form`` holds ``patient`` (id, name, birth_date, sex; an empty id leaves the pictures not identified) and
+        ``sent`` holds ``patient`` (id, name, birth_date, sex; an empty id leaves the pictures not identified) and
         ``images`` (sha256, date, view, role). Raises UsageError with one sentence for what cannot be.
         """
-        case = self._case(session)
+        case, form = self._case(session), _mapping(sent)
         who = _patient(_mapping(form.get("patient")))
         entries = form.get("images")
         if not isinstance(entries, list):
@@ -262,7 +281,9 @@ class Opening:
         chosen = {role: changed.image(sha) for sha, role in roles.items() if role in ("current", "prior")}
         current, prior = chosen.get("current") or changed.current, chosen.get("prior")
         if current is not None:
-            paired = self._guarded(session, lambda: cases.with_current(changed, current), replace(changed, current=current, prior=None))
+            paired = self._guarded(
+                session, lambda: cases.with_current(changed, current), replace(changed, current=current, prior=None)
+            )
             if prior is not None:
                 if not who.id:
                     # Naming one picture as the prior of the other is saying that both are of one person.
@@ -282,13 +303,21 @@ class Opening:
             images = tuple(new.get(image.sha256, image) for image in study.images)
             if images != study.images:
                 first = images[0]
-                study = replace(study, patient=first.patient, acquired=first.acquired, date_reliable=first.date_reliable, images=images)
+                study = replace(
+                    study,
+                    patient=first.patient,
+                    acquired=first.acquired,
+                    date_reliable=first.date_reliable,
+                    images=images,
+                )
                 self.records.add_study(study, {image.sha256: self.records.image_file(image.sha256) for image in images})
             studies.append(study)
         for image in described:
             self.images.add(image)
-        fresh = lambda image: new.get(image.sha256, image) if image is not None else None  # noqa: E731
-        session.case = replace(case, studies=tuple(studies), current=fresh(case.current), prior=fresh(case.prior))
+        current, prior = (
+            new.get(image.sha256, image) if image is not None else None for image in (case.current, case.prior)
+        )
+        session.case = replace(case, studies=tuple(studies), current=current, prior=prior)
 
     def read_back(self, row: StoredImage, who: StoredPatient) -> Image:
         """An image of the history, with what was said about it, known to this process from now on."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.services import document, review
-from app.services.jobs import DraftJob, DraftRequest, Sight
+from app.services.jobs import DecodingChoice, DraftJob, DraftRequest, Sight
 from app.services.models import ModelHost
 from app.services.sessions import notify
 from app.services.state import Case, Exported, Option, Question, Session
-from engine.drafting import Comparison, Decoding
 from engine.errors import Conflict, NotFound, UsageError
 from engine.records import NewDraft, Records, ReportDetail, Sentence
 from engine.reports import export
@@ -40,7 +39,9 @@ def split_context(stored: str) -> tuple[str, str]:
 
 def prompt_context(indication: str, history: str) -> str:
     """The clinical context in the words the published models were trained with."""
-    parts = [f"{label}: {text.strip()}" for label, text in (("Indication", indication), ("History", history)) if text.strip()]
+    parts = [
+        f"{label}: {text.strip()}" for label, text in (("Indication", indication), ("History", history)) if text.strip()
+    ]
     return "\n".join(parts)
 
 
@@ -71,7 +72,9 @@ class Reporting:
 
     # -- drafting -------------------------------------------------------------------------------------------------
 
-    def draft(self, session: Session, model: str, section: str, prompt: str, decoding: Decoding, *, sure: bool = False) -> None:
+    def draft(
+        self, session: Session, model: str, section: str, prompt: str, decoding: DecodingChoice, *, sure: bool = False
+    ) -> None:
         """Begin a draft of the pair on the screen. A draft that is running already is left alone."""
         if session.job is not None and not session.job.sight.done:
             return
@@ -95,8 +98,8 @@ class Reporting:
             return
         detail = self._report_for(session, case, section)
         request = DraftRequest(
-            comparison=Comparison(current=case.current, prior=case.prior),
-            model=model,
+            current=case.current,
+            prior=case.prior,
             section=section,
             prompt=_field(prompt),
             context=prompt_context(session.indication, session.history),
@@ -104,26 +107,23 @@ class Reporting:
         )
         report_id = detail.report.id
         job = DraftJob(request, lambda new: self._keep_draft(report_id, new))
+        self.models.submit(model, job.run, job.fail)
         session.job = job
-        future = self.models.submit(model, job.run)
-        # A model that cannot be loaded ends in the future, not in the job.
-        future.add_done_callback(lambda done: job.end(_failure(done)))
 
     def watch(self, session: Session) -> Iterator[Sight]:
-        """The running draft from now to its end; afterwards the session shows the kept result."""
+        """The running draft from now until just before its end."""
+        if session.job is not None:
+            yield from (sight for sight in session.job.watch() if not sight.done)
+
+    def settle(self, session: Session) -> None:
+        """Show the kept result of a draft that has ended, whichever page was watching."""
         job = session.job
-        if job is None:
+        if job is None or not job.sight.done:
             return
-        for sight in job.watch():
-            if not sight.done:
-                yield sight
-        with session.lock:
-            if session.job is job:
-                session.job = None
-                if job.sight.problem:
-                    notify(session, job.sight.problem, "warning")
-                if session.report is not None:
-                    self.reload(session)
+        session.job = None
+        if job.sight.problem:
+            notify(session, job.sight.problem, "warning")
+        self.reload(session)
 
     def stop(self, session: Session) -> None:
         """Stop the running draft after its next token."""
@@ -148,14 +148,16 @@ class Reporting:
 
     # -- review ---------------------------------------------------------------------------------------------------
 
-    def review(self, session: Session, posted: Sequence[Mapping[str, object]], number: int) -> None:
-        """Save the sentences as the page has them now. ``number`` counts the page's changes; an older one is late and dropped."""
+    def review(self, session: Session, posted: object, number: object) -> None:
+        """Save the sentences as the page has them now. ``number`` counts the page's changes; a late one is dropped."""
+        if not isinstance(number, int) or not isinstance(posted, list):
+            raise UsageError("The change arrived damaged; reload the page.")
         if number <= session.edit_number:
             return
         session.edit_number = number
         self._apply(session, posted)
 
-    def _apply(self, session: Session, posted: Sequence[Mapping[str, object]]) -> None:
+    def _apply(self, session: Session, posted: Sequence[object]) -> None:
         case = session.case
         if session.report is None:
             if case is None or case.current is None:
@@ -182,7 +184,7 @@ class Reporting:
 
     # -- sign and export ------------------------------------------------------------------------------------------
 
-    def sign(self, session: Session, name: str, posted: Sequence[Mapping[str, object]] | None) -> None:
+    def sign(self, session: Session, name: str, posted: Sequence[object] | None) -> None:
         """Freeze the report under a typed name. ``posted`` is what the page shows, saved first."""
         if session.report is None:
             raise UsageError("There is no report yet. Draft one, or write the first sentence.")
@@ -207,7 +209,7 @@ class Reporting:
         session.exports = ()
         self.records.backup_if_due()
 
-    def export(self, session: Session, posted: Sequence[Mapping[str, object]] | None) -> None:
+    def export(self, session: Session, posted: Sequence[object] | None) -> None:
         """Write one PDF and one text file into the export folder and offer both."""
         if session.report is None or session.report.newest is None:
             raise UsageError("There is no report to export yet.")
@@ -234,9 +236,7 @@ class Reporting:
 
     def _needs_patient(self, detail: ReportDetail) -> None:
         if not detail.patient.known:
-            raise UsageError(
-                "The picture is not identified. Say under Images whose it is and when it was made; then sign and export."
-            )
+            raise UsageError("The picture is not identified. Say under Images whose it is; then sign and export.")
 
     # -- the report itself ----------------------------------------------------------------------------------------
 
@@ -295,18 +295,3 @@ def _field(text: str) -> str:
         raise UsageError(f"Indication, history and prompt may have {LONGEST_CONTEXT} characters at most.")
     text = review.BIDI.sub("", text.replace("\r\n", "\n"))
     return "".join(character for character in text if character == "\n" or character.isprintable()).strip()
-
-
-def _failure(done: object) -> str:
-    """The sentence of a future that ended in an exception, else ""."""
-    from concurrent.futures import CancelledError, Future
-
-    from app import errors
-
-    assert isinstance(done, Future)
-    try:
-        error = done.exception()
-    except CancelledError:
-        return "Interval is closing; the draft was not made."
-    return errors.sentence(error) if isinstance(error, Exception) else ""
-

@@ -6,7 +6,6 @@ the revision it is based on.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -33,7 +32,7 @@ def clean(text: object) -> str:
     return words
 
 
-def reviewed(before: Sequence[Sentence], posted: Iterable[Mapping[str, object]]) -> tuple[Sentence, ...]:
+def reviewed(before: Sequence[Sentence], posted: Iterable[object]) -> tuple[Sentence, ...]:
     """The sentences a page has sent, checked against the revision they are based on.
 
     Raises Conflict when a sentence of the model is missing (it can be rejected, not removed), UsageError for what no
@@ -42,9 +41,15 @@ def reviewed(before: Sequence[Sentence], posted: Iterable[Mapping[str, object]])
     known = {sentence.id: sentence for sentence in before}
     result: dict[str, Sentence] = {}
     for entry in posted:
+        if not isinstance(entry, Mapping):
+            raise UsageError("The list of sentences arrived damaged; reload the page.")
         identifier, text = str(entry.get("id", "")), clean(entry.get("text"))
         status = entry.get("status")
-        if not IDENTIFIER.fullmatch(identifier) or identifier in result or status not in ("unreviewed", "accepted", "rejected"):
+        if (
+            not IDENTIFIER.fullmatch(identifier)
+            or identifier in result
+            or status not in ("unreviewed", "accepted", "rejected")
+        ):
             raise UsageError("The list of sentences arrived damaged; reload the page.")
         base = known.get(identifier)
         if not text:
@@ -55,7 +60,9 @@ def reviewed(before: Sequence[Sentence], posted: Iterable[Mapping[str, object]])
     if len(result) > MOST:
         raise UsageError(f"A report may have {MOST} sentences at most.")
     if any(sentence.origin != "human" and sentence.id not in result for sentence in before):
-        raise Conflict("The report on this page is not the newest one. Nothing was overwritten; the newest is shown now.")
+        raise Conflict(
+            "The report on this page is not the newest one. Nothing was overwritten; the newest is shown now."
+        )
     return tuple(result.values())
 
 
@@ -92,9 +99,9 @@ def counts(revision: Revision) -> tuple[tuple[str, int], ...]:
 
 def edit_distance(before: str, after: str) -> int:
     """Characters to insert, delete or replace to turn one text into the other (Levenshtein 1966)."""
-    same = len(os.path.commonprefix((before, after)))
+    same = _shared(before, after)
     before, after = before[same:], after[same:]
-    same = len(os.path.commonprefix((before[::-1], after[::-1])))
+    same = _shared(before[::-1], after[::-1])
     before, after = before[: len(before) - same], after[: len(after) - same]
     row = list(range(len(after) + 1))
     for i, character in enumerate(before, 1):
@@ -102,3 +109,8 @@ def edit_distance(before: str, after: str) -> int:
         for j, target in enumerate(after, 1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (character != target))
     return row[-1]
+
+
+def _shared(one: str, other: str) -> int:
+    """Length of the common beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

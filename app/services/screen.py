@@ -111,12 +111,19 @@ def _lines(session: Session, model_words: str, demonstration: str, signed: bool)
     detail = session.report
     draft = detail.drafts[-1] if detail is not None and detail.drafts else None
     if (draft is not None and draft.demonstration) or (draft is None and demonstration):
-        lines.append(Line(f"{labels.DEMO_MARK.capitalize()}: trained on synthetic images, it has never seen a patient.", "mark"))
+        lines.append(
+            Line(f"{labels.DEMO_MARK.capitalize()}: trained on synthetic images, it has never seen a patient.", "mark")
+        )
     if model_words and not signed:
         lines.append(Line(model_words, "info"))
     if detail is not None and not _on_screen(detail, session.case):
         prior = f"compared with {_stored(detail)}" if detail.prior is not None else "without a prior"
-        lines.append(Line(f"This report was made {prior}; the panes show another pair. A new draft becomes a new report.", "warning"))
+        lines.append(
+            Line(
+                f"This report was made {prior}; the panes show another pair. A new draft becomes a new report.",
+                "warning",
+            )
+        )
     if draft is not None:
         lines.extend(_draft_lines(draft, detail))
     return tuple(lines)
@@ -132,7 +139,12 @@ def _stored(detail: ReportDetail) -> str:
 def _draft_lines(draft: DraftRow, detail: ReportDetail | None) -> list[Line]:
     lines = []
     if draft.finished == "cancelled":
-        lines.append(Line("Stopped draft: its sentences cannot be signed as they are. Draft again, or write them yourself.", "warning"))
+        lines.append(
+            Line(
+                "Stopped draft: its sentences cannot be signed as they are. Draft again, or write them yourself.",
+                "warning",
+            )
+        )
     if detail is not None and detail.prior is None and draft.finished != "cancelled":
         lines.append(Line("Drafted from one image: no prior, so nothing in it compares.", "info"))
     for check in draft.checks:
@@ -156,7 +168,12 @@ def editor(session: Session) -> dict[str, Any]:
     if detail.signature is not None:
         at = detail.signature.signed_at.strftime("%Y-%m-%d %H:%M UTC")
         kept = [row for row in rows if row["status"] == "accepted"]
-        return {"mode": "signed", "sentences": kept, "note": f"Signed by {detail.signature.name}, {at}", "number": number}
+        return {
+            "mode": "signed",
+            "sentences": kept,
+            "note": f"Signed by {detail.signature.name}, {at}",
+            "number": number,
+        }
     return {"mode": "edit", "sentences": rows, "number": number}
 
 

@@ -69,7 +69,11 @@ class Searching:
         asked = any((filters.query, filters.state, filters.patient, filters.since, filters.until))
         message = ""
         if not page.total:
-            message = "No report matches." if asked else "No reports yet. They appear here with their first draft or sentence."
+            message = (
+                "No report matches."
+                if asked
+                else "No reports yet. They appear here with their first draft or sentence."
+            )
         return HistoryView(tuple(map(_row, page.rows)), page.total, offset, PAGE, message)
 
     def reopen(self, session: Session, report_id: str) -> None:
@@ -94,7 +98,9 @@ class Searching:
         studies = tuple(_study(image, who) for image in images)
         if studies and who.id:
             studies = self.opening.with_stored(session, studies)
-        reason = f"Prior: {wording.title(prior)}, as in the report." if prior is not None else "No prior in this report."
+        reason = (
+            f"Prior: {wording.title(prior)}, as in the report." if prior is not None else "No prior in this report."
+        )
         confirmed = frozenset({frozenset(image.sha256 for image in images)}) if len(images) == 2 else frozenset()
         return Case(studies, current=current, prior=prior, reason=reason, confirmed=confirmed)
 
@@ -104,7 +110,9 @@ class Searching:
         except NotFound:
             raise
         except Exception:
-            notify(session, "An image of this report could not be read from the history. Its text is complete.", "warning")
+            notify(
+                session, "An image of this report could not be read from the history. Its text is complete.", "warning"
+            )
             return None
 
 

@@ -11,7 +11,17 @@ from typing import Any, Literal
 
 from app.services.state import Exported, Notice, Option
 
-__all__ = ["CaseView", "HistoryRow", "HistoryView", "ImageLine", "Line", "Panes", "QuestionView", "ReportView", "Screen"]
+__all__ = [
+    "CaseView",
+    "HistoryRow",
+    "HistoryView",
+    "ImageLine",
+    "Line",
+    "Panes",
+    "QuestionView",
+    "ReportView",
+    "Screen",
+]
 
 
 def to_json(view: Any) -> str:

@@ -11,7 +11,7 @@ SEXES = {"F": "female", "M": "male", "O": "other"}
 
 
 def name(dicom: str) -> str:
-    """"Phantom^Test^^Dr" as "Phantom, Test"; only the alphabetic group of a DICOM name."""
+    """ "Phantom^Test^^Dr" as "Phantom, Test"; only the alphabetic group of a DICOM name."""
     family, _, given = dicom.split("=")[0].partition("^")
     first = given.split("^")[0].strip()
     return f"{family.strip()}, {first}" if family.strip() and first else family.strip() or first
@@ -44,12 +44,12 @@ def when(image: Image) -> str:
 
 
 def view(image: Image) -> str:
-    """"PA", "AP", "lateral" or "view unknown"."""
+    """ "PA", "AP", "lateral" or "view unknown"."""
     return {View.LATERAL: "lateral", View.UNKNOWN: "view unknown"}.get(image.view, image.view.value)
 
 
 def title(image: Image) -> str:
-    """"PA of 2026-03-02 10:20"; a plain picture by its file name until somebody says more."""
+    """ "PA of 2026-03-02 10:20"; a plain picture by its file name until somebody says more."""
     if image.acquired is None and image.view is View.UNKNOWN:
         return image.source
     return f"{view(image)} of {when(image)}"

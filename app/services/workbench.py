@@ -7,11 +7,12 @@ frame around every event: it holds the session's lock, turns an error into a not
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
+import engine
 from app import errors
 from app.services import screen as screens
 from app.services.images import ImageStore
@@ -22,37 +23,35 @@ from app.services.searching import Filters, Searching
 from app.services.sessions import Sessions, notify
 from app.services.state import Session
 from app.services.views import HistoryView, Screen
-import engine
 from engine import paths
 from engine.records import Records
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+PHANTOMS = 100_000
 
 
 class Workbench:
     """Made by ``open``; one per process, since the data folder belongs to one process at a time."""
 
-    def __init__(self, records: Records, home: Path, model: Path | None) -> None:
+    def __init__(self, records: Records, home: Path, models: ModelHost) -> None:
         self.records = records
         self.sessions = Sessions()
         self.images = ImageStore(records.image_file)
-        self.models = ModelHost(model)
+        self.models = models
         self.reporting = Reporting(records, self.models, home / "exports")
         self.opening = Opening(records, self.images, self.reporting)
         self.searching = Searching(records, self.opening, self.reporting)
 
     @classmethod
     @contextmanager
-    def open(cls, home: Path, model: Path | None = None) -> Iterator[Workbench]:
-        """Open the history in ``home``, begin loading the default model, and close both in the end.
+    def open(cls, home: Path, models: ModelHost) -> Iterator[Workbench]:
+        """Open the history in ``home``, and close it in the end; drafts that run then are stopped and kept.
 
         Raises RecordsError when another Interval uses the folder or the history is damaged.
         """
         with Records.open(home, application=f"Interval {engine.__version__}") as records:
-            bench = cls(records, home, model)
-            bench.models.preload()
+            bench = cls(records, home, models)
             records.backup_if_due()
             try:
                 yield bench
@@ -76,6 +75,7 @@ class Workbench:
             return self._screen(session, model)
 
     def _screen(self, session: Session, model: str) -> Screen:
+        self.reporting.settle(session)
         return screens.screen(session, self.models, model or self.models.default())
 
     def watch(self, key: str, model: str = "") -> Iterator[Screen]:
@@ -97,12 +97,18 @@ class Workbench:
         session.notices = tuple(one for one in session.notices if notice and one.id != notice)
 
     def phantom(self, session: Session) -> None:
-        """Open a synthetic patient with a prior, exactly as if its files had been dropped."""
+        """Open a synthetic patient with a prior, as if the files had been dropped: another one each time."""
         from engine.datasets import phantoms
 
+        seeds = iter(lambda: secrets.randbelow(PHANTOMS), None)
+        # The test split: patients, ranges and phrases that the demonstration model was not trained on.
+        case = next(case for seed in seeds if (case := phantoms.sample_case(seed, split="test")).prior is not None)
         with paths.scratch("phantom") as folder:
-            ticket = self.opening.take_in(phantoms.write_example(folder))
+            phantoms.write_case(folder, case)
+            ticket = self.opening.take_in([folder / "studies"])
         self.opening.open(session, ticket.id)
+        if session.case is not None and session.case.patient.id == case.person.id:
+            session.indication = case.indication
 
     def take_in(self, dropped: list[Path]) -> Ticket:
         """Read a drop; see ``Opening.take_in``."""

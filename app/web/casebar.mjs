@@ -5,7 +5,7 @@
  * ever set as text. Knows no server but /intake (drops) and /image/{sha}/thumbnail (small pictures).
  */
 
-import { el, isEditable, setText } from "/static/dom.mjs";
+import { el, isTypedIn, setText } from "./dom.mjs";
 import { mountIntake } from "/static/intake.mjs";
 import { ImageList } from "./imagelist.mjs";
 
@@ -87,7 +87,7 @@ class CaseBar {
 
   /** G goes to an older prior wherever the focus is, but never while somebody types. */
   #key(event) {
-    if (event.key.toLowerCase() !== "g" || event.ctrlKey || event.metaKey || event.altKey || event.repeat || isEditable(event.target)) return;
+    if (event.key.toLowerCase() !== "g" || event.ctrlKey || event.metaKey || event.altKey || event.repeat || isTypedIn(event.target)) return;
     if (document.querySelector("dialog[open]") || !this.#view?.older) return;
     event.preventDefault();
     this.#act({ action: "older" });

@@ -3,7 +3,7 @@
  * mountHistory(element, {onSearch(filters), onOpen(report_id)}) -> {update(view), search()}
  */
 
-import { el, setText } from "/static/dom.mjs";
+import { el, setText } from "./dom.mjs";
 
 const STATES = [["", "all states"], ["draft", "draft"], ["reviewed", "reviewed"], ["signed", "signed"]];
 const TYPING_MS = 250;

@@ -3,7 +3,7 @@
  * new ImageList(act): a modal dialog; act({action: "choose", sha256, role}) and act({action: "identify", patient, images}).
  */
 
-import { el, setText } from "/static/dom.mjs";
+import { el, setText } from "./dom.mjs";
 
 const VIEWS = [["UNKNOWN", "view unknown"], ["PA", "PA"], ["AP", "AP"], ["LATERAL", "lateral"]];
 const SEXES = [["", "-"], ["F", "female"], ["M", "male"], ["O", "other"]];

@@ -1,6 +1,6 @@
 /* The lines above the sentences (marks, warnings) and, below the buttons, the exported files. Texts are only set as text. */
 
-import { el } from "/static/dom.mjs";
+import { el } from "./dom.mjs";
 
 export function mountLines(element) {
   const list = el("ul", { class: "ivp-lines", "aria-live": "polite" });
