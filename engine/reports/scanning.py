@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 from engine.reports import cues, lexicon
 from engine.reports.vocabulary import Change, Finding, Side
@@ -103,10 +103,10 @@ def _vocabulary() -> Iterator[tuple[Kind, Value, tuple[str, ...]]]:
 
 def _compile(patterns: Iterable[str]) -> re.Pattern[str]:
     """One expression of alternatives: spaces match any white space, a pattern of words has word edges."""
-    joined = "|".join(
-        pattern if pattern[:1] in _PUNCTUATION else rf"(?<![\w-])(?:{pattern})(?![\w])" for pattern in patterns
-    )
-    return re.compile(spaced(joined))
+    marks = [pattern for pattern in patterns if pattern[:1] in _PUNCTUATION]
+    words = [pattern for pattern in patterns if pattern[:1] not in _PUNCTUATION]
+    edged = [rf"(?<![\w-])(?=\w)(?:{'|'.join(words)})(?!\w)"] if words else []
+    return re.compile(spaced("|".join(edged + marks)))
 
 
 def spaced(pattern: str) -> str:
@@ -119,6 +119,7 @@ def lower(text: str) -> str:
     return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
+@lru_cache(maxsize=2048)  # reports repeat their sentences, and each is read for findings and for comparisons
 def scan(sentence: str) -> tuple[Item, ...]:
     """The items of one sentence, in order, not overlapping. ``sentence`` may be of any case."""
     low = lower(sentence)
