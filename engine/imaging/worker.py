@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def _confine(limits: Limits) -> None:
     ):
         hard = resource.getrlimit(kind)[1]
         amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-        resource.setrlimit(kind, (amount, amount))
+        with suppress(ValueError, OSError):  # macOS knows some of the names and refuses them
+            resource.setrlimit(kind, (amount, amount))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing too much becomes an OSError
 
 

@@ -370,7 +370,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """One worker for all of these files, with half the usual memory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INTERVAL_HOME", str(tmp_path_factory.mktemp("home")))
-        with Reader(Limits(memory_bytes=1 << 30, seconds=30, file_bytes=60_000_000)) as opened:
+        with Reader(Limits(memory_bytes=1 << 30, file_bytes=60_000_000)) as opened:
             yield opened
 
 

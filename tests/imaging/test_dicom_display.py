@@ -30,6 +30,7 @@ slopes = st.sampled_from(["1", "0.5", "2.5", "-1", "0.001", "16"])
 intercepts = st.sampled_from(["0", "-1024", "3.25", "100000"])
 
 
+@settings(deadline=None)
 @given(depths, slopes, intercepts)
 def test_modality_values_are_pydicoms(depth: tuple[int, bool, int], slope: str, intercept: str) -> None:
     values = stored_values(*depth)
@@ -86,6 +87,7 @@ def _range(depth: tuple[int, bool, int]) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
+@settings(deadline=None)
 @given(
     st.integers(9, 16),
     st.sampled_from([10, 12, 16]),
@@ -105,6 +107,7 @@ def test_voi_luts_are_pydicoms(depth: int, bits: int, first: int, count: int, se
     np.testing.assert_allclose(render(image) / 255, expected, atol=0.5 / 255 + 1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(10, 16), st.sampled_from([8, 16]), st.integers(0, 500), st.integers(3, 700), st.integers(0, 9999))
 def test_modality_luts_are_pydicoms(depth: int, bits: int, first: int, count: int, seed: int) -> None:
     values = stored_values(depth, False, seed)
@@ -301,6 +304,7 @@ def test_the_table_is_what_is_rendered_and_what_models_get() -> None:
     assert not image.pixels.flags.writeable
 
 
+@settings(deadline=None)
 @given(st.floats(-5000, 70000), st.floats(1.5, 70000), st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]))
 def test_tables_rise_and_inverting_turns_them_round(center: float, width: float, function: str) -> None:
     image = _IMAGE

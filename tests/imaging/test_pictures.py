@@ -8,7 +8,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import radiograph
 from PIL import Image as PillowImage
@@ -108,6 +108,7 @@ def test_nothing_is_guessed_about_a_picture() -> None:
     assert (lut8(image)[:256] == np.arange(256)).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(8, 40), st.integers(8, 40))
 def test_grey_pictures_of_any_size_survive_unchanged(seed: int, rows: int, columns: int) -> None:
     values = np.random.default_rng(seed).integers(0, 256, (rows, columns), dtype=np.uint8)

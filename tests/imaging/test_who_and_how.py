@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import dataset, file_bytes, simple
 from pydicom.dataset import Dataset
@@ -226,6 +226,7 @@ def test_another_body_part_is_noted() -> None:
     assert knee.body_part == "KNEE" and any("not the chest" in note for note in knee.notes)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_tidy_text_is_one_bounded_line_and_stays_itself(text: str) -> None:
     once = tidy(text, 40)
