@@ -71,7 +71,7 @@ def start() -> Start:
             env={**pip_environment(folder), **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             cwd=folder.parent,
         )
 
