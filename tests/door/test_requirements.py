@@ -17,6 +17,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 INDIRECT = {  # used without an import of ours, and by whom
     "accelerate": "transformers' Trainer",
     "protobuf": "transformers, for tokenizer.model files",
+    "tokenizers": "transformers' fast tokenizers",
     "sentencepiece": "transformers, for tokenizer.model files",
 }
 TOOLS = {"ruff", "mypy", "types-pyyaml", "import-linter", "pytest"}
