@@ -19,7 +19,7 @@ ADVERB = rf"(?:(?:{_ADVERBS}) )*"
 DEGREE = (
     rf"(?:(?:{_ADVERBS}|slight|mild|moderate|marked|significant|substantial|definite|considerable|some|subtle|"
     rf"clear|slow|progressive|partial|"
-    r"appreciable|dramatic|small|large|relative|gradual|continued|visible|obvious|modest|a|an|mild to moderate) )*"
+    r"appreciable|dramatic|small|large|relative|gradual|visible|obvious|modest|a|an|mild to moderate) )*"
 )
 _HAVE = r"(?:(?:has|have|had) (?:since |now |also |again |in the interval )?)"
 _BEEN = (
@@ -105,6 +105,7 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
         (
             DEGREE + r"(?:increase|worsening|progression|enlargement|growth|expansion|accumulation|re-?accumulation|"
             r"exacerbation|prominence)s?" + _OF,
+            r"(?:increased|larger|greater) (?:size|extent|amount|volume|conspicuity|severity|degree) of",
             r"(?:has|have) (?:worsening|increasing)" + _OF + "?",
         ),
     ),
@@ -139,6 +140,8 @@ CHANGES: tuple[tuple[Change, str, bool, tuple[str, ...]], ...] = (
             r"(?:partial|incomplete|near[- ]complete|near[- ]total|near|almost complete|nearly complete|"
             r"interval partial|partial interval) (?:interval )?"
             r"(?:resolution|clearing|clearance)(?: of)?",
+            r"(?:decreased|reduced|diminished|smaller) (?:size|extent|amount|volume|conspicuity|severity|degree) of",
+            r"(?:substantial|marked|significant|some|slight|moderate|mild|considerable) (?:interval )?clearing of",
             r"improved aeration(?: (?:of|in|at))?",
             r"improving aeration(?: (?:of|in|at))?",
         ),
@@ -385,7 +388,7 @@ SIDES: tuple[tuple[Side, tuple[str, ...]], ...] = (
         (
             r"(?:bilateral(?:ly)?|bi-?basilar|bi-?basal|bi-?apical|bi-?lateral|both (?:lungs?|sides|bases|"
             r"hemithoraces|apices|lung bases|lower lobes|lower lungs)|"
-            r"both(?= (?:pleural|effusions|pneumothoraces|upper|lower))|"
+            r"both(?= (?:costophrenic|pleural|effusions|pneumothoraces|upper|lower))|"
             r"left and right|right and left|left or right|right or left|right- and left-sided|left- and "
             r"right-sided|right-? and left-sided|"
             r"bi-?hilar|either side|either lung|the lung bases|lung bases|the bases|(?:right|left) greater than "

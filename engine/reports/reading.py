@@ -18,6 +18,8 @@ from engine.reports.scanning import ChangeCue, Item, Kind, lower, scan, spaced
 from engine.reports.vocabulary import UNSIDED, Change, Finding, Side
 
 _JOINED = ("and", "or", "with", "comma")
+_NEIGHBOURS = frozenset({Finding.EFFUSION, Finding.ATELECTASIS, Finding.CONSOLIDATION, Finding.OPACITY})
+_OWN_OPENING = frozenset({Kind.DETERMINER, Kind.NEGATION_BEFORE, Kind.CHANGE, Kind.VERB})
 _SIZED_STRUCTURES = frozenset({lexicon.HEART, lexicon.CARDIOMEDIASTINUM, lexicon.MEDIASTINUM})
 
 
@@ -206,13 +208,15 @@ def _inherit(row: Sequence[Segment]) -> None:
     for index, segment in enumerate(row):
         earlier = row[index - 1] if index else None
         if earlier is not None and earlier.anchors and segment.anchors and segment.joint in _JOINED:
-            bare = not segment.has(Kind.SIDE, Kind.SIZE, Kind.DETERMINER, Kind.NEGATION_BEFORE, Kind.STATE, Kind.CHANGE)
+            opening = {item.kind for item in segment.before(segment.anchors[0].item)}
+            bare = not segment.has(Kind.SIDE, Kind.STATE) and not opening & _OWN_OPENING
+            sized = Kind.SIZE in opening
             if bare and (segment.joint != "comma" or segment.has(Kind.DOUBT_BEFORE)):
                 for anchor in segment.anchors:
-                    anchor.sides = anchor.sides or set(earlier.anchors[-1].sides)
-        for left, right in pairwise(segment.anchors):
-            if not right.sides and right.item.kind is Kind.FINDING:
-                right.sides = set(left.sides)
+                    if anchor.item.value in _NEIGHBOURS or not sized:
+                        anchor.sides = anchor.sides or set(earlier.anchors[-1].sides)
+        for left, right in pairwise(anchor for anchor in segment.anchors if anchor.item.kind is Kind.FINDING):
+            right.sides = right.sides or set(left.sides)
 
 
 def _change(row: Sequence[Segment], index: int, item: Item) -> None:
