@@ -21,8 +21,8 @@ COMPARISON = re.compile(
 
 
 def test_without_a_prior_no_word_compares() -> None:
-    alone = [case for seed in range(600) if not (case := sample_case(seed, site=SITE_B)).prior]
-    assert len(alone) > 100
+    alone = [case for seed in range(300) if not (case := sample_case(seed, site=SITE_B)).prior]
+    assert len(alone) > 60
     for case in alone:
         for text in (case.findings_text, case.impression_text, case.indication):
             assert not COMPARISON.search(text), text
@@ -32,7 +32,7 @@ def test_without_a_prior_no_word_compares() -> None:
 @pytest.mark.parametrize(("site", "split"), [(SITE_A, "train"), (SITE_A, "test"), (SITE_B, "train")])
 def test_an_independent_reader_finds_the_truth_in_the_words(site: object, split: str) -> None:
     mentioned = total = 0
-    for seed in range(250):
+    for seed in range(80):
         case = sample_case(seed, site=SITE_A if site is SITE_A else SITE_B, split=split)
         said = {str(finding): state for finding, state in summary(case.findings_text).items()}
         truth = {entry.finding: entry for entry in case.truth}
@@ -71,11 +71,11 @@ def test_no_held_out_template_is_written_for_training() -> None:
         kept += [_pattern(templates[position], finding) for position in back]
     (position,) = held_out("normal heart", len(phrases.NORMAL_HEART))
     kept.append(_pattern(phrases.NORMAL_HEART[position], "cardiomegaly"))
-    train = " ".join(sample_case(seed).findings_text for seed in range(600))
-    test = " ".join(sample_case(seed, split="test").findings_text for seed in range(600))
+    train = " ".join(sample_case(seed).findings_text for seed in range(400))
+    test = " ".join(sample_case(seed, split="test").findings_text for seed in range(400))
     for pattern in kept:
         assert not pattern.search(train), pattern.pattern
-    assert sum(bool(pattern.search(test)) for pattern in kept) > 0.7 * len(kept)
+    assert sum(bool(pattern.search(test)) for pattern in kept) > 0.6 * len(kept)
 
 
 def test_the_sites_prefer_other_phrases() -> None:

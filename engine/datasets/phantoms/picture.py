@@ -55,7 +55,7 @@ def render(film: Film, size: int, *, masks: bool = False) -> Rendered:
     Returns:
         Stored values and window as in a DICOM file: displayed grey = (value - center + width / 2) / width, clipped.
     """
-    attenuation, drawn = _attenuation(film, size, masks)
+    attenuation, drawn = attenuation_of(film, size, masks)
     stored = _expose(film, size, attenuation)
     center, width = window(film)
     return Rendered(stored, center, width, drawn)
@@ -94,8 +94,8 @@ def coarse_masks(masks: dict[str, Array], cells: int = 8) -> dict[str, Array]:
     return out
 
 
-def _attenuation(film: Film, size: int, masks: bool) -> tuple[Array, dict[str, Array]]:
-    """Attenuation of the beam for every pixel, and the masks of what is in it."""
+def attenuation_of(film: Film, size: int, masks: bool = False) -> tuple[Array, dict[str, Array]]:
+    """Attenuation of the beam for every pixel (float32 [rows, columns]), and on request the masks of what is in it."""
     grid = Grid(film, size)
     anatomy = film.anatomy
     lower = grid.by_column(diaphragm(film, raised_domes(film)))
