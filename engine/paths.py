@@ -1,6 +1,7 @@
 """Where things are: the project folder, the models, and the one data folder that is written.
 
-Everything the program writes lies under ``home()``: ``saves/`` beside the code, or the folder named by ``INTERVAL_HOME``.
+Everything the program writes lies under ``home()``: ``saves/`` beside the code, or the folder named by
+``INTERVAL_HOME``.
 This module knows names only; it opens nothing and creates a folder only where the function says so.
 """
 
@@ -28,8 +29,10 @@ def models() -> Path:
 
 
 def ensure(folder: Path) -> Path:
-    """Create ``folder`` readable by this user alone (mode 0700 where the system has modes) and return it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Create ``folder`` and what leads to it, readable by this user alone where the system has modes; return it."""
+    for parent in reversed((folder, *folder.parents)):
+        if not parent.exists():
+            parent.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

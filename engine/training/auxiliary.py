@@ -1,9 +1,9 @@
 """What truth files add to training: where a finding is, how large, and what became of it.
 
-The words of a report say too little, too late, to teach a vision tower from random weights on one machine. A data set that
-comes with truth files (the phantoms do) gives three further targets:
+The words of a report say too little, too late, to teach a vision tower from random weights on one machine. A data set
+that comes with truth files (the phantoms do) gives three further targets:
 
-* ``findings``: per image and slot (a finding on one side) its size band, read from the tower's CLS token;
+* ``findings``: per image and slot (a finding on one side) its size band, read from the strongest patches;
 * ``regions``: per image, finding and patch, the fraction of the patch it covers, read from the patch tokens;
 * ``change``: per pair and finding, what happened since the prior, read from the connector's output.
 
@@ -28,6 +28,7 @@ from engine.training.recipe import AuxiliaryWeights
 
 BANDS = ("absent", "subtle", "moderate", "plain")
 CHANGES = ("absent", "not compared", "new", "worse", "unchanged", "improved", "resolved")
+
 
 class _Keys(NamedTuple):
     """Where a truth entry says what one film shows."""
@@ -63,8 +64,8 @@ class TruthTable:
 
     Args:
         lines: parsed truth lines (engine/datasets/phantoms/training_set.py): ``id``, ``has_prior``, ``findings`` with
-            ``finding``, ``side``, ``size``, ``change``, ``prior_side``, ``prior_size``, and ``masks`` of the ``current``
-            and the ``prior`` film: covered share per cell and finding, row by row.
+            ``finding``, ``side``, ``size``, ``change``, ``prior_side`` and ``prior_size``, and ``masks`` of the
+            ``current`` and the ``prior`` film: covered share per cell and finding, row by row.
 
     Raises:
         DatasetError: masks of different sizes.
@@ -74,9 +75,7 @@ class TruthTable:
         entries = [entry for line in lines for entry in line["findings"]]
         self.findings = tuple(sorted({entry["finding"] for entry in entries}))
         self.slots = tuple(
-            sorted(
-                {(e["finding"], s) for e in entries for k in FILMS.values() if e[k.size] for s in _sides(e[k.side])}
-            )
+            sorted({(e["finding"], s) for e in entries for k in FILMS.values() if e[k.size] for s in _sides(e[k.side])})
         )
         sizes = {len(grid) for line in lines for film in line["masks"].values() for grid in film.values()}
         if len(sizes) > 1:
@@ -145,18 +144,17 @@ class AuxiliaryHeads(nn.Module):
             nn.Linear(text_size, text_size), nn.GELU(), nn.Linear(text_size, self.targets * len(CHANGES))
         )
 
-    def image_loss(
-        self, cls: Tensor, patches: Tensor, bands: Tensor, regions: Tensor, weights: AuxiliaryWeights
-    ) -> Tensor:
-        """Loss of ``cls [U, D]`` and ``patches [U, N, D]`` against ``bands [U, S]`` and ``regions [U, F, N]``."""
-        loss = cls.new_zeros(())
+    def image_loss(self, patches: Tensor, bands: Tensor, regions: Tensor, weights: AuxiliaryWeights) -> Tensor:
+        """Loss of ``patches [U, N, D]`` against ``bands [U, S]`` and ``regions [U, F, N]``."""
+        loss = patches.new_zeros(())
         if weights.findings:
-            logits = self.findings(cls).view(-1, len(BANDS))
+            logits = self.findings(patches.amax(1)).view(-1, len(BANDS))
             loss = loss + weights.findings * F.cross_entropy(logits, bands.reshape(-1))
         if weights.regions:
             logits = self.regions(patches).transpose(1, 2)
             weight = 1 + (REGION_WEIGHT - 1) * (regions > 0)
-            loss = loss + weights.regions * F.binary_cross_entropy_with_logits(logits, regions, weight)
+            cells = F.binary_cross_entropy_with_logits(logits, regions, weight, reduction="none")
+            loss = loss + weights.regions * cells.sum(1).mean()
         return loss
 
     def change_loss(self, tokens: Tensor, changes: Tensor, weights: AuxiliaryWeights) -> Tensor:

@@ -1,7 +1,7 @@
 """The loss of one batch: the words of the report given the images, and the auxiliary targets where truth is known.
 
-Every image of a batch is encoded once, also where it serves as current and as (dummy) prior; the vocabulary's logits are
-computed at the supervised positions alone.
+Every image of a batch is encoded once, also where it serves as current and as (dummy) prior; the vocabulary's logits
+are computed at the supervised positions alone.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Objective(nn.Module):
             states = self.model.vision_tower(pixels, output_hidden_states=True)
         parts: dict[str, Tensor] = {}
         if self.heads is not None and bands is not None and regions is not None:
-            last = states.last_hidden_state
-            parts["image_loss"] = self.heads.image_loss(last[:, 0], last[:, 1:], bands, regions, weights)
+            patches = states.last_hidden_state[:, 1:]
+            parts["image_loss"] = self.heads.image_loss(patches, bands, regions, weights)
         if self.stage.text or weights.change:
             extracts = self.model.connector.extract(torch.stack([h[:, 1:] for h in states.hidden_states[1:]], dim=1))
             tokens = self.model.connector.align(extracts[current], extracts[prior])

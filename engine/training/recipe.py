@@ -1,8 +1,8 @@
 """A training recipe: a YAML file parsed once, at the border, into frozen dataclasses.
 
-An object of these classes is valid: unknown keys, missing files and impossible numbers are refused while reading, all of
-them at once, so that a run of hours never ends over a spelling mistake. Paths in a recipe are relative to the folder the
-command is started in. This module reads text; it loads neither images nor weights.
+An object of these classes is valid: unknown keys, missing files and impossible numbers are refused while reading, all
+of them at once, so that a run of hours never ends over a spelling mistake. Paths in a recipe are relative to the
+folder the command is started in. This module reads text; it loads neither images nor weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NewModel:
 class AuxiliaryWeights:
     """Weights of the losses that only training data with truth files can give; 0 switches one off.
 
-    ``findings``: size band of every finding from the tower's CLS token. ``regions``: where it is, from the patch tokens.
+    ``findings``: size band of every finding, from the strongest patches. ``regions``: where it is, patch by patch.
     ``change``: what happened to it since the prior, from the connector's output.
     """
 

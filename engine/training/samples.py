@@ -1,8 +1,8 @@
 """Training samples: conversations as ids with labels, images as 8-bit pixels, both prepared once.
 
-The ids are those of one pass of the tokenizer over the whole conversation, split at the image as at inference; the labels are
-found by character offsets: what lies in an answer or in its terminator is learnt, all else is ignored. Preprocessing is the
-function inference calls, so what is trained on is what is shown.
+The ids are those of one pass of the tokenizer over the whole conversation, split at the image as at inference; the
+labels are found by character offsets: what lies in an answer or in its terminator is learnt, all else is ignored.
+Preprocessing is the function inference calls, so what is trained on is what is shown.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def label(tokenizer: Any, template: Template, question: str, answer: str) -> tup
 class PixelStore:
     """The images of a data set at the tower's size, as 8-bit values in one memory-mapped file.
 
-    Decoding and resizing are nearly all of an image's cost and the same in every epoch. The file is named after the images
-    (path, size, time of change) and the processor, and made again when one of them differs.
+    Decoding and resizing are nearly all of an image's cost and the same in every epoch. The file is named after the
+    images (path, size, time of change) and the processor, and made again when one of them differs.
     """
 
     def __init__(self, images: Sequence[Path], processor: ImageProcessor) -> None:
@@ -94,11 +94,9 @@ class PixelStore:
         partial = file.with_suffix(".partial")
         store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
 
-        def place(row: int) -> None:
-            store[row] = self._read(images[row])
-
         with ThreadPoolExecutor(max_workers=2) as pool:
-            for done, _ in enumerate(pool.map(place, range(len(images))), 1):
+            for done, pixels in enumerate(pool.map(self._read, images), 1):
+                store[done - 1] = pixels
                 if done % 10_000 == 0:
                     log.info("%d of %d images prepared", done, len(images))
         store.flush()

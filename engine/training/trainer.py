@@ -1,7 +1,7 @@
 """One training run: a recipe in, a run folder with a model in Libra's format out.
 
-The loop, the optimiser, its schedule and the checkpoints are transformers' Trainer; the objective, the label masks and the
-stages are ours. A run writes into a folder of its own, never into an old one:
+The loop, the optimiser, its schedule and the checkpoints are transformers' Trainer; the objective, the label masks and
+the stages are ours. A run writes into a folder of its own, never into an old one:
 
     recipe.yaml   the recipe as it was given          log.jsonl   losses and learning rate, one line every few steps
     data.json     hashes of the training files        stages/     checkpoints of each stage
@@ -77,9 +77,7 @@ def run(path: Path, report: Report = lambda stage, figures: None) -> Path:
     collator = Collator(store, truth, pad=tokenizer.pad_token_id or 0)
     for stage in recipe.stages:
         _train(recipe, stage, objective, samples, collator, report)
-    save_model(
-        model.eval(), tokenizer, processor, output / "model", conversation=recipe.conversation, name=recipe.name
-    )
+    save_model(model.eval(), tokenizer, processor, output / "model", conversation=recipe.conversation, name=recipe.name)
     return output / "model"
 
 
@@ -176,9 +174,7 @@ def _train(
         seed=recipe.seed,
         use_cpu=not torch.cuda.is_available(),
     )
-    trainer = _StageTrainer(
-        model=objective, args=arguments, train_dataset=_Samples(samples), data_collator=collator
-    )
+    trainer = _StageTrainer(model=objective, args=arguments, train_dataset=_Samples(samples), data_collator=collator)
     trainer.remove_callback(PrinterCallback)  # standard output belongs to the command
     trainer.follow(stage.name, recipe.output / "log.jsonl", report)
     trainer.train()
@@ -205,7 +201,9 @@ class _StageTrainer(Trainer):
         self._parts: dict[str, list[torch.Tensor]] = defaultdict(list)
         self._began = time.monotonic()
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         outputs = model(**inputs)
         for name, value in outputs.items():
             if name != "loss":
