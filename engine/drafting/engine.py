@@ -11,7 +11,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -27,11 +26,12 @@ from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Pro
 from engine.drafting.question import ask
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
-from engine.errors import IntervalError, ResourceError, UsageError
+from engine.errors import UsageError
 from engine.imaging.display import to_pil
 from engine.imaging.types import Image
 from engine.models.checkpoint import LoadedModel, load_model
 from engine.models.conversation import render
+from engine.models.memory import memory_errors
 from engine.models.preprocessing import prepare
 from engine.models.tokens import as_plain_text, encode_with_image
 
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 KEPT_IMAGES = 16
 """Images whose features are kept: 4 MB each for a published model."""
+
+NO_MEMORY = "There is not enough memory for this draft. Fewer beams or a smaller dtype (bfloat16) need less."
 
 
 class Engine:
@@ -138,13 +140,13 @@ class Engine:
         wanted = (decoding or Decoding()).resolved(room)
 
         yield Progress("images", 0.0, "Looking at the images")
-        with _memory_errors():
+        with memory_errors(NO_MEMORY):
             current = self._see(comparison.current)
             prior = current if comparison.prior is None else self._see(comparison.prior)
         clock.mark("encode")
 
         yield Progress("prompt", None, "Reading the question")
-        with _memory_errors():
+        with memory_errors(NO_MEMORY):
             session = Session(self._loaded.model.language_model, self._embed(prompt_ids, current, prior))
         clock.mark("prefill")
 
@@ -154,7 +156,7 @@ class Engine:
         shown = ""
         steps = generate(session, prompt_ids, wanted.settings(self._loaded.stop_ids), self._writer.ends)
         while True:
-            with _memory_errors():
+            with memory_errors(NO_MEMORY):
                 step = next(steps)
             if isinstance(step, Outcome):
                 answers = step.sequences
@@ -226,29 +228,6 @@ def _uses(comparison: Comparison) -> Iterator[ImageUse]:
     yield ImageUse(comparison.current.sha256, "current", comparison.current.view.value)
     if comparison.prior is not None:
         yield ImageUse(comparison.prior.sha256, "prior", comparison.prior.view.value)
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Running out of memory, however PyTorch says it, as ResourceError."""
-    try:
-        yield
-    except IntervalError:
-        raise
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        _raise_memory(error)
-    except RuntimeError as error:  # PyTorch's CPU allocator has no class of its own
-        if "alloc" not in str(error) or "memory" not in str(error):
-            raise
-        _raise_memory(error)
-
-
-def _raise_memory(error: BaseException) -> None:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    raise ResourceError(
-        "There is not enough memory for this draft. Fewer beams or a smaller dtype (bfloat16) need less."
-    ) from error
 
 
 class _Clock:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from engine.errors import ModelError, ResourceError, UsageError
+from engine.errors import ModelError, UsageError
 from engine.models import conversation, recognition, tokens, weights
 from engine.models.composite import TacModel
+from engine.models.memory import memory_errors
 from engine.models.preprocessing import ImageProcessor, Padding
 from engine.models.recognition import CONNECTOR, TOWER, ModelFolder
 from engine.models.tac import TemporalAlignmentConnector
@@ -113,10 +114,8 @@ def load_model(
     kind = choose_dtype(dtype, place)
     folder = recognition.examine(Path(path).expanduser(), tower=tower, template=template)
     folder.check()
-    try:
+    with memory_errors(f"There is not enough memory to load {folder.name}; a smaller dtype (bfloat16) needs less."):
         return _build(folder, place, kind)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise ResourceError(f"There is not enough memory to load {folder.name}.") from error
 
 
 def choose_device(device: str) -> torch.device:
@@ -169,8 +168,8 @@ def _build(folder: ModelFolder, device: torch.device, dtype: torch.dtype) -> Loa
         "language model",
     )
     with torch.device("meta"):
-        config = language.config
-        connector = TemporalAlignmentConnector(tower.config.hidden_size, config.hidden_size, config.num_attention_heads)
+        heads = recognition.connector_heads(folder.config)
+        connector = TemporalAlignmentConnector(tower.config.hidden_size, language.config.hidden_size, heads)
     connector_tensors = _strip(weights.read(folder.weights, connector_names), CONNECTOR)
     # A copy, not a view: the file may be mapped, and fine-tuning writes in place.
     connector.load_state_dict({k: v.to(dtype, copy=True) for k, v in connector_tensors.items()}, assign=True)
@@ -322,8 +321,15 @@ def save_model(
         folder / "generation_config.json",
         {"bos_token_id": language.config.bos_token_id, "eos_token_id": language.config.eos_token_id},
     )
-    own = {"name": name, "conversation": conversation, "demonstration": demonstration, "license": license}
-    _write(folder / "interval.json", own | {"card": "README.md"})
+    own = {
+        "name": name,
+        "conversation": conversation,
+        "demonstration": demonstration,
+        "license": license,
+        "padding": processor.padding.value,
+        "card": "README.md",
+    }
+    _write(folder / "interval.json", own)
     return folder
 
 
@@ -332,6 +338,8 @@ def _libra_config(model: TacModel, processor: ImageProcessor, vocabulary: int) -
     fields = {key: getattr(language, key) for key in recognition.LANGUAGE_FIELDS}
     rope = dict(language.rope_parameters)
     theta = rope.pop("rope_theta")
+    if model.connector.heads != language.num_attention_heads:
+        fields["mm_tac_heads"] = model.connector.heads  # ours: in published models the two are the same
     return fields | {
         "architectures": ["LibraLlamaForCausalLM"],
         "model_type": "libra",

@@ -108,7 +108,8 @@ def examine(path: Path, *, tower: str | Path | None = None, template: str | None
         if not any((path / name).is_file() for name in TOKENIZER_FILES):
             problems.append(f"no tokenizer: one of {', '.join(TOKENIZER_FILES)} is missing")
         try:
-            found_tower = towers.examine(towers.find(str(config.get("mm_vision_tower")), path, tower), padding(config))
+            place = towers.find(str(config.get("mm_vision_tower") or ""), path, tower)
+            found_tower = towers.examine(place, padding(config, own))
             problems += found_tower.problems
             problems += _tower_mismatches(config, found_tower)
         except ModelError as error:
@@ -152,8 +153,18 @@ def vision_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: config[key] for key in VISION_FIELDS if config.get(key) is not None}
 
 
-def padding(config: Mapping[str, Any]) -> Padding:
-    """How a checkpoint's pictures become square: Libra's ``image_aspect_ratio``; absent means "pad"."""
+def connector_heads(config: Mapping[str, Any]) -> int:
+    """Attention heads of the connector: those of the language model, unless our own trainer wrote another number."""
+    return int(config.get("mm_tac_heads", config["num_attention_heads"]))
+
+
+def padding(config: Mapping[str, Any], own: Mapping[str, Any]) -> Padding:
+    """How a checkpoint's pictures become square: interval.json's ``padding``, else Libra's ``image_aspect_ratio``.
+
+    Where that is absent it means "pad".
+    """
+    if own.get("padding") in list(Padding):
+        return Padding(own["padding"])
     return Padding.MEAN if config.get("image_aspect_ratio", "pad") == "pad" else Padding.NONE
 
 
@@ -254,7 +265,7 @@ def _connector_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         connector = TemporalAlignmentConnector(
             int(config.get("mm_hidden_size", 768)),
             config["hidden_size"],
-            config["num_attention_heads"],
+            connector_heads(config),
         )
     return {CONNECTOR + name: tuple(tensor.shape) for name, tensor in connector.state_dict().items()}
 

@@ -94,8 +94,10 @@ def as_plain_text(tokenizer: Any, text: str) -> str:
     """
     controls = {IMAGE_TEXT, *tokenizer.all_special_tokens}
     controls |= {str(token) for token in getattr(tokenizer, "get_added_vocab", dict)()}
-    breakable = sorted((c for c in controls if len(c) > 1), key=len, reverse=True)
-    while True:  # breaking one string cannot make another, but one may hide inside another
+    # Tokens with a space in them (runs of blanks in some vocabularies) control nothing, and a space would not break
+    # them.
+    breakable = sorted((c for c in controls if len(c) > 1 and len(c.split()) == 1 and c == c.strip()), key=len)
+    while True:  # every pass leaves fewer control strings, but one may have hidden inside another
         before = text
         for control in breakable:
             text = text.replace(control, f"{control[0]} {control[1:]}")

@@ -42,6 +42,8 @@ def find(name: str, model: Path, override: str | Path | None = None) -> Path:
         if not is_model(folder):
             raise ModelError(f"There is no vision tower in {override}: a folder with a config.json is needed.")
         return folder
+    if not name:
+        raise ModelError("The model's config.json names no vision tower; name one with --tower.")
     model = model.resolve()
     candidates = [model / name, Path(name), model.parent / name, model.parent.parent / name, paths.models() / name]
     for folder in candidates:

@@ -56,6 +56,12 @@ def test_controls_stay_readable(tokenizer: Any) -> None:
     assert as_plain_text(tokenizer, "a <image> b </s>") == "a < image> b < /s>"
 
 
+def test_tokens_of_blanks_are_no_controls(tiny: Path) -> None:
+    tokenizer = load_tokenizer(tiny)
+    tokenizer.add_tokens(["  ", "\n\n", " a", "<tag>"])
+    assert as_plain_text(tokenizer, "   \n\n\n a <tag>") == "   \n\n\n a < tag>"
+
+
 def test_no_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no tokenizer"):
         load_tokenizer(tmp_path)
