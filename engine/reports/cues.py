@@ -505,6 +505,11 @@ NOT_ABOUT_IMAGES: tuple[str, ...] = (
     r"breathing|respiratory distress|creatinine|bnp|temperature|diagnosis|onset|"
     r"angina|fatigue|oxygen requirement|swelling|weight|anemia|hypotension|rales|crackles|wheez(?:e|ing)|murmur)",
 )
+PATIENT_BEFORE: tuple[str, ...] = (
+    # "stable" after these is the patient's condition
+    r"(?:clinically|hemodynamically|haemodynamically|medically|neurologically)",
+    r"(?:patient|patient's condition|vital signs?|vitals|condition)(?: (?:is|was|remains|are|appears))?",
+)
 DENSITY_NOUNS: tuple[str, ...] = (
     # "increased" before these speaks of density, inspiration and shape, not of time
     r"(?:\w+ )?(?:lung volumes?|inspiration|inspiratory effort|lucency|attenuation|density|densities|"

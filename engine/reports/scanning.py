@@ -146,8 +146,9 @@ def _await(waiting: list[tuple[int, int, int]], low: str, rank: int, position: i
 
 
 @cache
-def _after_cue() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    return _following(cues.NOT_ABOUT_IMAGES), _following(cues.DENSITY_NOUNS)
+def _around_cue() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    patient = re.compile(spaced(rf"(?:{'|'.join(cues.PATIENT_BEFORE)}) $"))
+    return patient, _following(cues.NOT_ABOUT_IMAGES), _following(cues.DENSITY_NOUNS)
 
 
 def _following(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -157,11 +158,11 @@ def _following(patterns: Iterable[str]) -> re.Pattern[str]:
 
 def _without_false_changes(low: str, items: list[Item]) -> Iterator[Item]:
     """Drop change words about the patient ("worsening dyspnea") or about density ("increased lucency")."""
-    clinical, density = _after_cue()
+    patient, clinical, density = _around_cue()
     compared = any(item.kind is Kind.REFERENCE for item in items)
     for item in items:
         if item.kind is Kind.CHANGE:
-            if clinical.match(low, item.end):
+            if clinical.match(low, item.end) or patient.search(low[: item.start]):
                 continue
             plain = re.fullmatch(r"(?:increas|decreas|diminish|reduc|great|low|larg)\w+", item.text)
             if plain and not compared and density.match(low, item.end):
