@@ -1,8 +1,8 @@
 /* Draws panes on a 2D canvas: resampled stored values -> one table look-up -> grey.
  *
- * The seam for other backends: an object with `name`, `draw(scene)` and `sample(scene, pane)`; a scene is
+ * The seam for other backends: an object with `name`, `draw(scene)`, `compose(pane, slot)` and `clear()`; a scene is
  *   {width, height, quick, panes: [{x, width, height, layers: [{role, image, place, voi, invert}], blend, mix}]}
- * in canvas pixels, layers in the order prior, current; blend null draws the only layer, "swipe" cuts at mix, "fade" mixes.
+ * in canvas pixels, layers in the order prior, current; one layer is drawn alone, "swipe" cuts two at mix, "fade" mixes them.
  * Deterministic to the grey level on every machine, with or without a GPU.
  */
 
@@ -49,7 +49,10 @@ export class CanvasBackend {
     }));
     const cut = Math.round(pane.mix * width);
     if (drawn.length === 1) paint(drawn[0], out, width, 0, width);
-    else if (pane.blend === "fade") blend(drawn[0], drawn[1], pane.mix, out, width, height);
+    else if (pane.blend === "fade") {
+      paint(drawn[0], out, width, 0, width);
+      mixIn(drawn[1], pane.mix, out, width, height);
+    }
     else {
       paint(drawn[0], out, width, 0, cut);
       paint(drawn[1], out, width, cut, width);
@@ -83,7 +86,9 @@ export class CanvasBackend {
     const key = JSON.stringify([image.id, parameters, slope, intercept, inverted, invert]);
     const kept = this.#tables.get(role);
     if (kept?.key === key) return kept.words;
-    const words = Uint32Array.from(displayLut(image.meta, voi, invert), (level) => (BLACK | (level * 0x010101)) >>> 0);
+    const levels = displayLut(image.meta, voi, invert);
+    const words = kept?.words ?? new Uint32Array(levels.length);
+    for (let n = 0; n < words.length; n++) words[n] = BLACK | (levels[n] * 0x010101);
     this.#tables.set(role, { key, words });
     return words;
   }
@@ -99,13 +104,16 @@ function paint({ values, padding, from, to, table }, out, width, left, right) {
   }
 }
 
-function blend(prior, current, share, out, width, height) {
-  const level = ({ values, padding, from, to, table }, x, y, o) =>
-    x < from.x || x >= to.x || y < from.y || y >= to.y || padding?.[o] ? 0 : table[values[o]] & 0xff;
+/** The layer mixed with what is already in the picture: share of the layer, the rest of the picture, rounded once. */
+function mixIn({ values, padding, from, to, table }, share, out, width, height) {
+  const old = Float64Array.from({ length: 256 }, (_, level) => level * (1 - share) + 0.5);
+  const own = Float64Array.from({ length: 256 }, (_, level) => level * share);
   for (let y = 0, o = 0; y < height; y++) {
+    const isRow = y >= from.y && y < to.y;
     for (let x = 0; x < width; x++, o++) {
-      const mixed = level(prior, x, y, o) * (1 - share) + level(current, x, y, o) * share;
-      out[o] = BLACK | (Math.floor(mixed + 0.5) * 0x010101);
+      const isInside = isRow && x >= from.x && x < to.x && !(padding && padding[o]);
+      const mixed = old[out[o] & 0xff] + (isInside ? own[table[values[o]] & 0xff] : 0);
+      out[o] = BLACK | ((mixed | 0) * 0x010101);
     }
   }
 }

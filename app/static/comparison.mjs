@@ -33,6 +33,12 @@ export class Comparison {
 
   // ---- images and panes
 
+  /** Nothing on screen while others are fetched; the mode waits for them. */
+  clearImages() {
+    this.images = { prior: null, current: null };
+    this.#changed();
+  }
+
   /** New images: view, offset, windows and inversion start afresh; the mode stays where both images exist. */
   setImages({ prior, current }) {
     this.images = { prior, current };

@@ -25,15 +25,3 @@ function fill(node, attributes, children) {
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
-
-/** The modules' style sheet, once per page. */
-export function ensureStyles() {
-  const href = new URL("./interval.css", import.meta.url).href;
-  if ([...document.styleSheets].some((sheet) => sheet.href === href) || document.querySelector("link[data-iv-styles]")) return;
-  document.head.append(el("link", { rel: "stylesheet", href, "data-iv-styles": true }));
-}
-
-/** Typing here must never be taken for a shortcut, nor lose the focus to a pane. */
-export function isEditable(node) {
-  return Boolean(node?.closest?.("input, textarea, select, [contenteditable=''], [contenteditable='true']"));
-}

@@ -5,15 +5,15 @@
  * address. XMLHttpRequest, because fetch tells nothing of the progress of an upload. What the files are is the server's matter.
  */
 
-import { el, ensureStyles, setText } from "./dom.mjs";
+import { el, setText } from "./dom.mjs";
 import { filesOf, pickedFiles } from "./folder_walk.mjs";
+import { openShell } from "./shell.mjs";
 import { count } from "./words.mjs";
 
 const MOST_FILES = 5000;
 const GENERAL = "The files could not be sent. Check that the program is still running and try again.";
 
 export function mountIntake(element, options = {}) {
-  ensureStyles();
   const intake = new Intake(element, options);
   return Object.freeze({ send: (files) => intake.send(pickedFiles(files)), cancel: () => intake.cancel(), destroy: () => intake.destroy() });
 }
@@ -22,6 +22,7 @@ class Intake {
   #options;
   #request = null;
   #depth = 0;
+  #shells;
   #ended = new AbortController();
   #status = el("p", { class: "iv-intake-status", role: "status" });
   #bar = el("progress", { class: "iv-progress", max: 1, value: 0, hidden: true, "aria-label": "Sending the files" });
@@ -34,8 +35,10 @@ class Intake {
     const [files, filesButton] = this.#picker("Open files", {});
     const [folder, folderButton] = this.#picker("Open folder", { webkitdirectory: true });
     this.root = el("div", { class: "iv-intake" }, filesButton, folderButton, files, folder, this.#bar, this.#cancel, this.#status);
-    element.replaceChildren(this.root);
-    document.body.append(this.#overlay);
+    element.replaceChildren();
+    this.#shells = [openShell(element), openShell(document.body)];
+    this.#shells[0].content.append(this.root);
+    this.#shells[1].content.append(this.#overlay);
     this.#listen();
   }
 
@@ -139,7 +142,6 @@ class Intake {
   destroy() {
     this.#ended.abort();
     this.cancel();
-    this.#overlay.remove();
-    this.root.remove();
+    for (const shell of this.#shells) shell.host.remove();
   }
 }

@@ -105,7 +105,7 @@ export class Measurements {
     layer.replaceChildren(...boxes.filter(({ role, width }) => c.images[role] && width > 0).map(({ pane, role, left, width }) => {
       const box = svg("svg", { x: left / ratio, y: 0, width: width / ratio, height: pane.height / ratio });
       const place = c.placement(role, pane);
-      for (const mark of this.marks.filter((m) => m.role === role)) box.append(...drawMark(mark, place, pane.x - left, ratio));
+      for (const mark of this.marks.filter((m) => m.role === role)) box.append(...drawMark(mark, place, { shift: pane.x - left, ratio, width: width / ratio }));
       return box;
     }));
   }
@@ -119,7 +119,16 @@ function visiblePart(pane, role, { mix, shown }) {
   return role === "prior" ? { left: pane.x, width: cut } : { left: pane.x + cut, width: pane.width - cut };
 }
 
-function drawMark(mark, place, shift, ratio) {
+/** Above a width, beside the right end of a length; on the left of it where the pane ends. */
+function labelPlace([a, b], kind, width) {
+  const y = Math.max(Math.min(a.y, b.y) - 8, 16);
+  if (kind === "ctr") return { x: (a.x + b.x) / 2, y, "text-anchor": "middle" };
+  const right = a.x > b.x ? a : b, left = a.x > b.x ? b : a;
+  if (right.x < width - 220) return { x: right.x + 8, y: Math.max(right.y - 8, 16) };
+  return { x: left.x - 8, y: Math.max(left.y - 8, 16), "text-anchor": "end" };
+}
+
+function drawMark(mark, place, { shift, ratio, width }) {
   const at = (point) => {
     const p = imageToPane(place, point);
     return { x: (p.x + shift) / ratio, y: p.y / ratio };
@@ -129,8 +138,7 @@ function drawMark(mark, place, shift, ratio) {
     for (const kind of ["iv-mark-halo", "iv-mark"]) nodes.push(svg("line", { class: kind, x1: a.x, y1: a.y, x2: b.x, y2: b.y }));
     for (const end of [a, b]) nodes.push(svg("circle", { class: "iv-mark-end", cx: end.x, cy: end.y, r: 3 }));
   }
-  const last = mark.lines.flat().map(at).reduce((p, q) => (q.x > p.x ? q : p));
   const words = mark.result?.label ?? "first width; drag the other";
-  nodes.push(svg("text", { class: "iv-mark-text", x: last.x + 8, y: last.y - 8 }, words));
+  nodes.push(svg("text", { class: "iv-mark-text", ...labelPlace(mark.lines.at(-1).map(at), mark.kind, width) }, words));
   return nodes;
 }

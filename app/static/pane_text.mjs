@@ -9,6 +9,7 @@ export class PaneText {
   constructor(role) {
     this.role = role;
     this.title = el("span", { class: "iv-label-title" }, TITLES[role]);
+    this.date = el("span", { class: "iv-label-date" });
     this.age = el("span", { class: "iv-label-age" });
     this.who = corner("who");
     this.when = corner("when");
@@ -17,7 +18,7 @@ export class PaneText {
     this.zoom = corner("zoom");
     this.message = el("p", { class: "iv-message", role: "status" });
     this.element = el("section", { class: "iv-pane", "data-role": role, "aria-label": `${TITLES[role]} image` },
-      el("header", { class: "iv-label" }, this.title, this.age),
+      el("header", { class: "iv-label" }, this.title, this.date, this.age),
       el("div", { class: "iv-corners iv-corners--top" }, this.who, this.when),
       this.message,
       el("div", { class: "iv-corners iv-corners--bottom" }, el("div", { class: "iv-stack" }, this.notes, this.window), this.zoom));
@@ -38,7 +39,8 @@ export class PaneText {
     lines(this.notes, meta?.notes ?? []);
     this.when.classList.toggle("iv-doubtful", Boolean(meta) && (meta.date_reliable === false || !meta.acquired));
     const age = meta && other && this.role === "prior" ? ageWords(meta, other) : { text: "", wrong: false };
-    setText(this.age, [meta?.acquired?.slice(0, 10), age.text].filter(Boolean).join(",  "));
+    setText(this.date, meta?.acquired?.slice(0, 10) ?? "");
+    setText(this.age, age.text);
     this.age.classList.toggle("iv-wrong", age.wrong);
   }
 

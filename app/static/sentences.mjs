@@ -5,12 +5,12 @@
  * The rules are in sentence_rules.mjs, the rows in sentence_row.mjs. Knows no server: every action is told to onChange.
  */
 
-import { el, ensureStyles, setText } from "./dom.mjs";
+import { el, setText } from "./dom.mjs";
 import * as rules from "./sentence_rules.mjs";
 import { editRow, sentenceRow } from "./sentence_row.mjs";
+import { focusedElement, openShell } from "./shell.mjs";
 
 export function mountSentences(element, options = {}) {
-  ensureStyles();
   const editor = new Editor(element, options);
   return Object.freeze({
     update: (state) => editor.update(state),
@@ -18,7 +18,7 @@ export function mountSentences(element, options = {}) {
     counts: () => rules.countsOf(editor.list),
     editing: () => editor.isEditing,
     commit: () => editor.commit(),
-    destroy: () => editor.root.remove(),
+    destroy: () => editor.shell.host.remove(),
   });
 }
 
@@ -51,7 +51,9 @@ class Editor {
       this.#note, this.#stream, this.#items, this.#add);
     this.#items.addEventListener("keydown", (event) => this.#key(event));
     this.#items.addEventListener("focusin", (event) => this.#focused(event));
-    element.replaceChildren(this.root);
+    element.replaceChildren();
+    this.shell = openShell(element);
+    this.shell.content.append(this.root);
     this.#render();
   }
 
@@ -212,7 +214,7 @@ class Editor {
   // ---- drawing
 
   #render() {
-    const hadFocus = this.#items.contains(document.activeElement);
+    const hadFocus = this.#items.contains(focusedElement());
     const isEdit = this.#mode === "edit";
     this.root.dataset.mode = this.#mode;
     this.#stream.hidden = this.#mode !== "stream";

@@ -10,7 +10,7 @@ import { actionsOf } from "./actions.mjs";
 import { CanvasBackend } from "./canvas_backend.mjs";
 import { Comparison, ROLES } from "./comparison.mjs";
 import { Divider } from "./divider.mjs";
-import { el, ensureStyles, isEditable, setText, svg } from "./dom.mjs";
+import { el, setText, svg } from "./dom.mjs";
 import { Flicker } from "./flicker.mjs";
 import { ImageError, ImageSource } from "./image_source.mjs";
 import { Magnifier } from "./magnifier.mjs";
@@ -18,6 +18,7 @@ import { Measurements } from "./measure.mjs";
 import { PaneText } from "./pane_text.mjs";
 import { PointerControl } from "./pointer.mjs";
 import { centerWidth, windowWords } from "./presets.mjs";
+import { focusedElement, isTyping, openShell } from "./shell.mjs";
 import { listenForKeys, Sheet } from "./shortcuts.mjs";
 import { Toolbar } from "./toolbar.mjs";
 import { arePatientsDifferent } from "./words.mjs";
@@ -26,7 +27,6 @@ const SLOW_FRAME = 24;   // ms: where a full frame takes longer, frames during a
 let mounted = 0;
 
 export function mount(element, options = {}) {
-  ensureStyles();
   const viewport = new Viewport(element, options);
   return Object.freeze({
     load: (request) => viewport.load(request),
@@ -58,7 +58,9 @@ class Viewport {
   #loading = null;
   #frame = 0;
   #cost = { full: 0, last: 0 };
+  #shell;
   #observer;
+  #ended = new AbortController();
   #event;
 
   constructor(element, { baseUrl = "", onEvent = () => {} }) {
@@ -86,35 +88,40 @@ class Viewport {
       this.#toolbar.element, this.#mismatch, this.#warning, this.stage, this.#live);
     this.sheet = new Sheet(this.root, actions, `iv-sheet-title-${++mounted}`);
     listenForKeys(this.root, actions, { key: "m", on: () => this.#magnify(true), off: () => this.#magnify(false) }, () => this.sheet.isOpen);
-    this.stage.addEventListener("pointerenter", () => { if (!isEditable(document.activeElement)) this.#takeFocus(); });
-    element.replaceChildren(this.root);
+    this.stage.addEventListener("pointerenter", () => { if (!isTyping()) this.#takeFocus(); });
+    element.replaceChildren();
+    this.#shell = openShell(element);
+    this.#shell.content.append(this.root);
     this.#observer = new ResizeObserver(() => this.#resize(area));
     this.#observer.observe(area);
+    window.addEventListener("resize", () => this.#resize(area), { signal: this.#ended.signal });   // another screen, another pixel ratio
     this.#resize(area);
   }
 
   #takeFocus() {
-    if (!this.root.contains(document.activeElement) && !document.querySelector("dialog[open]")) this.root.focus({ preventScroll: true });
+    if (!this.root.contains(focusedElement()) && !document.querySelector("dialog[open]")) this.root.focus({ preventScroll: true });
   }
 
   /** Hidden in a tab the area has no size: nothing is drawn and nothing is lost until it comes back. */
   #resize(area) {
     const ratio = window.devicePixelRatio || 1;
     this.comparison.setCanvas(Math.round(area.clientWidth * ratio), Math.round(area.clientHeight * ratio), ratio);
+    this.#cost.full = 0;
     this.#schedule();
   }
 
   // ---- loading
 
-  async load({ current = null, prior = null, warnings = [] } = {}) {
-    this.#warn(warnings);
+  async load({ current = null, prior = null, warnings = null } = {}) {
+    this.#warn(warnings ?? []);
     if (current === this.#requested.current && prior === this.#requested.prior) return this.#loading?.done;
     this.#loading?.abort.abort();
     this.#requested = { current, prior };
     const loading = { abort: new AbortController() };
     this.#loading = loading;
-    this.comparison.setImages({ prior: null, current: null });
+    this.comparison.clearImages();
     this.#backend.clear();
+    this.#cost.full = 0;
     for (const role of ROLES) this.#texts[role].say(this.#requested[role] ? "Loading" : "");
     this.#describe();
     loading.done = this.#fetch(loading);
@@ -275,8 +282,9 @@ class Viewport {
   destroy() {
     this.#loading?.abort.abort();
     this.#observer.disconnect();
+    this.#ended.abort();
     this.flicker.stop();
     cancelAnimationFrame(this.#frame);
-    this.root.remove();
+    this.#shell.host.remove();
   }
 }

@@ -1,4 +1,4 @@
-"""A small real server (modules, synthetic images, an intake) and a page in headless Chromium to mount the modules in."""
+"""A small real server (modules, synthetic images, an intake) and a page in Chromium to mount the modules in."""
 
 from __future__ import annotations
 
@@ -226,10 +226,10 @@ class View:
                 host.style.setProperty("--iv-height", `${height}px`);
                 window.events = [];
                 window.api = mount(host, { onEvent: (name, detail) => window.events.push([name, detail]) });
-                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
             }""",
             height,
         )
+        page.wait_for_function("() => window.api.state().canvas.width > 0")
 
     def load(self, current: str | None, prior: str | None = None, warnings: list[str] | None = None) -> None:
         request = {"current": current, "prior": prior, "warnings": warnings or []}
@@ -284,9 +284,8 @@ class View:
     def pixels(self) -> NDArray[np.uint8]:
         """The canvas: uint8 [height, width], checked to be grey."""
         self.settle()
-        encoded = self.page.evaluate(
-            """() => {
-                const canvas = document.querySelector(".iv-canvas");
+        encoded = self.page.locator(".iv-canvas").evaluate(
+            """(canvas) => {
                 const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
                 const grey = new Uint8Array(data.length / 4);
                 for (let n = 0; n < grey.length; n++) {

@@ -133,3 +133,13 @@ def test_the_lens_is_there_while_m_is_held_and_shows_both_panes(flat: View) -> N
     flat.page.keyboard.up("m")
     flat.settle()
     assert flat.page.locator(".iv-lens:visible").count() == 0
+
+
+def test_the_next_pair_keeps_the_mode_and_a_single_image_ends_it(flat: View) -> None:
+    flat.press("s", "i")
+    flat.server.add("older", picture(np.full((300, 300), 2000, np.uint16)))
+    flat.load("light", "older")
+    assert (flat.state()["mode"], flat.state()["invert"]) == ("swipe", False)
+    assert 124 <= row(flat)[: flat.state()["canvas"]["width"] // 2].max() <= 125
+    flat.load("light")
+    assert flat.state()["mode"] == "side"

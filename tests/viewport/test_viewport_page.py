@@ -71,9 +71,8 @@ def test_the_sheet_lists_every_key_and_closes_with_escape(pair: View) -> None:
 
 def test_names_for_those_who_do_not_see_the_screen(pair: View) -> None:
     assert pair.page.get_by_role("application", name="Comparison of prior and current radiograph").count() == 1
-    unnamed = pair.page.evaluate(
-        """() => [...document.querySelectorAll(".iv-viewport :is(button, select, input)")]
-            .filter((n) => !(n.textContent.trim() || n.getAttribute("aria-label"))).length"""
+    unnamed = pair.page.locator(".iv-viewport :is(button, select, input)").evaluate_all(
+        "(all) => all.filter((node) => !(node.textContent.trim() || node.getAttribute('aria-label'))).length"
     )
     assert unnamed == 0
     assert pair.page.locator('[data-action="mode-side"]').get_attribute("aria-pressed") == "true"
@@ -256,8 +255,8 @@ def test_four_hundred_percent_zoom_loses_no_function(browser: object, server: Se
     view = View(page, server, 420)
     view.load("c", "p")
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    cut_off = page.evaluate(
-        """() => [...document.querySelectorAll(".iv-toolbar button")].filter((button) => {
+    cut_off = page.locator(".iv-toolbar button").evaluate_all(
+        """(all) => all.filter((button) => {
             const box = button.getBoundingClientRect();
             return box.right > innerWidth || box.width < 20;
         }).length"""
@@ -271,3 +270,24 @@ def test_four_hundred_percent_zoom_loses_no_function(browser: object, server: Se
 def test_destroying_leaves_nothing(pair: View) -> None:
     pair.page.evaluate("() => window.api.destroy()")
     assert pair.page.locator(".iv-viewport").count() == 0
+
+
+HOSTILE = """
+* { color: #222 !important; }
+button, input, select, textarea { all: revert !important; padding: 30px !important; background: red !important; }
+div, section, header, p, span, li, ol, h2 { margin: 20px !important; list-style: disc !important; }
+"""
+
+
+def test_the_style_sheets_of_the_page_do_not_reach_in(pair: View) -> None:
+    before = pair.page.locator(".iv-viewport").screenshot()
+    pair.page.evaluate(
+        """(css) => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(css.replaceAll("div,", "div:not(#host, #host *),"));
+            document.adoptedStyleSheets = [sheet];
+        }""",
+        HOSTILE,
+    )
+    pair.settle()
+    assert pair.page.locator(".iv-viewport").screenshot() == before
