@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makers import dataset, file_bytes, radiograph, simple
+from makers import dataset, file_bytes, lut_item, radiograph, simple
 from PIL import Image as PillowImage
+from pydicom.sequence import Sequence
 
 from engine import paths
 from engine.errors import ResourceError, UnreadableFile
@@ -228,17 +229,15 @@ def test_one_image_through_the_worker_is_the_image_parsed_here(tmp_path: Path) -
 
 
 def test_colour_and_luts_come_through_the_worker(tmp_path: Path) -> None:
-    from makers import lut_item
-    from pydicom.sequence import Sequence
-
-    (tmp_path / "lut").write_bytes(simple(VOILUTSequence=Sequence([lut_item(5, [0, 5, 255], 8, "A")])))
+    (tmp_path / "lut").write_bytes(simple(VOILUTSequence=Sequence([lut_item(1000, [0, 5, 255], 8, "A")])))
     out = BytesIO()
     PillowImage.fromarray(np.random.default_rng(0).integers(0, 255, (30, 20, 3), dtype=np.uint8)).save(out, "PNG")
     (tmp_path / "colour").write_bytes(out.getvalue())
     with Reader() as reader:
-        lut = read_image(tmp_path / "lut", reader).luts or parse_bytes((tmp_path / "lut").read_bytes(), "").luts
+        (lut,) = read_image(tmp_path / "lut", reader).luts
         colour = read_image(tmp_path / "colour", reader)
-    assert len(lut) <= 1 and colour.rgb is not None and colour.rgb.shape == (30, 20, 3)
+    assert (lut.first, lut.name, lut.values.tolist()) == (1000, "A", [0.0, 5 / 255, 1.0])
+    assert colour.rgb is not None and colour.rgb.shape == (30, 20, 3)
 
 
 def test_the_deadline_ends_the_worker_and_the_next_file_is_read(
