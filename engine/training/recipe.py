@@ -16,6 +16,7 @@ import yaml
 from engine.errors import UsageError
 
 PARTS = ("vision_tower", "connector", "language_model")
+OPTIMISERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Stage:
     learning_rate: float
     weight_decay: float = 0.01
     warmup: float = 0.03
+    optimiser: str = "adamw"
     text: bool = True
     auxiliary: AuxiliaryWeights = field(default_factory=AuxiliaryWeights)
 
@@ -151,6 +153,8 @@ def _stage(item: Any, number: int, faults: list[str]) -> Stage | None:
     for key in ("weight_decay", "warmup"):
         if key in item and not (_number(item[key]) and 0 <= item[key] < 1):
             faults.append(f"{where}: '{key}' must lie between 0 and 1")
+    if item.get("optimiser", OPTIMISERS[0]) not in OPTIMISERS:
+        faults.append(f"{where}: 'optimiser' must be one of {', '.join(OPTIMISERS)}")
     weights = item.get("auxiliary") or {}
     if not isinstance(weights, dict) or not all(_number(value) and value >= 0 for value in weights.values()):
         faults.append(f"{where}: 'auxiliary' must map losses to weights of 0 or more")

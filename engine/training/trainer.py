@@ -35,6 +35,7 @@ from engine.models.preprocessing import ImageProcessor
 from engine.models.tokens import IMAGE_TEXT, load_tokenizer
 from engine.training.auxiliary import AuxiliaryHeads, TruthTable, read_truth
 from engine.training.objective import Objective
+from engine.training.optimiser import build
 from engine.training.recipe import Recipe, Stage, read_recipe
 from engine.training.samples import Collator, PixelStore, Sample, label
 from engine.training.vocabulary import learn_vocabulary
@@ -159,7 +160,6 @@ def _train(
         per_device_train_batch_size=stage.batch_size,
         num_train_epochs=stage.epochs,
         learning_rate=stage.learning_rate,
-        weight_decay=stage.weight_decay,
         warmup_steps=stage.warmup,
         lr_scheduler_type="cosine",
         max_grad_norm=1.0,

@@ -50,6 +50,7 @@ def test_a_valid_recipe_is_read(tmp_path, document):
         ({"stages": [{**STAGE, "learning_rate": 0}]}, "'learning_rate' must be a number above 0"),
         ({"stages": [{**STAGE, "learning_rate": "fast"}]}, "'learning_rate' must be a number above 0"),
         ({"stages": [{**STAGE, "warmup": 3}]}, "'warmup' must lie between 0 and 1"),
+        ({"stages": [{**STAGE, "optimiser": "magic"}]}, "'optimiser' must be one of"),
         ({"stages": [{**STAGE, "text": False}]}, "nothing to learn from"),
         ({"stages": [{**STAGE, "auxiliary": {"luck": 1}}]}, "unknown setting 'luck'"),
         ({"stages": [{**STAGE, "auxiliary": {"findings": 1}}], "truth": []}, "need 'truth' files"),

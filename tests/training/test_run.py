@@ -24,7 +24,7 @@ STAGES = [
     {"name": "tower", "train": ["vision_tower"], "text": False, "epochs": 1, "batch_size": 4, "learning_rate": 0.001,
      "auxiliary": AUXILIARY},
     {"name": "whole", "train": ["vision_tower", "connector", "language_model"], "epochs": 2, "batch_size": 4,
-     "learning_rate": 0.001, "auxiliary": {**AUXILIARY, "change": 1.0}},
+     "learning_rate": 0.001, "optimiser": "muon", "auxiliary": {**AUXILIARY, "change": 1.0}},
 ]  # fmt: skip
 
 
