@@ -19,7 +19,6 @@ from app.services.state import Case, Exported, Option, Question, Session
 from engine.errors import Conflict, NotFound, UsageError
 from engine.records import NewDraft, Records, ReportDetail, Sentence
 from engine.reports import export
-from engine.reports.sentences import split
 
 LONGEST_CONTEXT = 4000
 HISTORY_MARK = "\nHistory: "
@@ -142,7 +141,7 @@ class Reporting:
         with self._of(report_id):
             before = self.records.report(report_id).newest
             own = [s for s in before.sentences if s.origin == "human"] if before is not None else []
-            row = self.records.save_draft(report_id, new, split(new.text))
+            row = self.records.save_draft(report_id, new, review.drafted(new.text))
             if own:
                 self.records.save_revision(report_id, (*row.sentences, *own), based_on=row.revision)
 

@@ -7,11 +7,13 @@ the revision it is based on.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from engine.errors import Conflict, UsageError
 from engine.records import Revision, Sentence
 from engine.reports.findings import compares
+from engine.reports.sentences import split
 
 LONGEST = 2000
 MOST = 200
@@ -20,13 +22,22 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def clean(text: object) -> str:
+def plain(text: str) -> str:
     """One line of plain text: white space single, no control or direction characters."""
+    visible = "".join(character if character.isprintable() else " " for character in BIDI.sub("", text))
+    return " ".join(visible.split())
+
+
+def drafted(text: str) -> tuple[str, ...]:
+    """A model's text as the sentences that are reviewed; an endless one is cut, so that each can be edited."""
+    return tuple(part for sentence in split(text) for part in textwrap.wrap(plain(sentence), LONGEST))
+
+
+def clean(text: object) -> str:
+    """A text of the page as one line of plain text. Raises UsageError for one that is too long."""
     if not isinstance(text, str):
         raise UsageError("A sentence of the report arrived damaged; reload the page.")
-    words = BIDI.sub("", text)
-    words = "".join(character if character.isprintable() else " " for character in words)
-    words = " ".join(words.split())
+    words = plain(text)
     if len(words) > LONGEST:
         raise UsageError(f"A sentence may have {LONGEST} characters at most. Split it in two.")
     return words
@@ -70,9 +81,9 @@ def _sentence(identifier: str, text: str, status: str, base: Sentence | None) ->
     if base is None or base.origin == "human":
         return Sentence(identifier, text, "human", "rejected" if status == "rejected" else "accepted")
     words = base.original if base.original is not None else base.text
-    if text == words:
+    if text == plain(words):
         kept = "accepted" if status == "accepted" else "rejected" if status == "rejected" else "unreviewed"
-        return Sentence(identifier, text, "ai", kept)  # type: ignore[arg-type]
+        return Sentence(identifier, words, "ai", kept)  # type: ignore[arg-type]
     return Sentence(identifier, text, "edited", "rejected" if status == "rejected" else "accepted", words)
 
 
