@@ -88,9 +88,9 @@ def _predict(values: Floats, there: np.ndarray, unseen: Floats, seed: int) -> Se
 
 
 def _best_threshold(probabilities: Floats, there: np.ndarray) -> float:
-    """The threshold with the best F1; of equals the highest."""
+    """The threshold with the best F1, half-way between the probabilities it separates."""
     order = np.argsort(-probabilities, kind="stable")
-    hits = np.cumsum(there[order])
+    ranked = probabilities[order]
     claimed = np.arange(1, len(order) + 1)
-    scores = 2 * hits / (claimed + there.sum())
-    return float(probabilities[order][int(np.argmax(scores))])
+    last = int(np.argmax(2 * np.cumsum(there[order]) / (claimed + there.sum())))
+    return float((ranked[last] + ranked[last + 1]) / 2) if last + 1 < len(ranked) else float(ranked[last])

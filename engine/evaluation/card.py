@@ -1,0 +1,205 @@
+"""The held-out figures of a model, and the card that states them.
+
+``measure`` asks a model about every held-out case three times: with its true prior, with the current film posing as
+its own prior ("dummy"), and with the current film alone. A model that really compares is good the first time, much
+worse the second, and writes no comparison the third. The linear classifier on 16x16 thumbnails says how much of the
+task is just brightness. ``write_card`` turns the figures into text; it states nothing that was not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.datasets.libra import read_answers, read_questions, read_references
+from engine.drafting import Decoding
+from engine.evaluation import baseline
+from engine.evaluation.answering import Drafter, Prior, answer
+from engine.evaluation.scoring import Evaluation
+from engine.evaluation.statistics import Score
+from engine.evaluation.truth import read_truth
+
+PRIORS: tuple[Prior, ...] = ("true", "dummy", "none")
+TITLES = {"true": "true prior", "dummy": "dummy prior", "none": "no prior"}
+
+Scores = Mapping[str, Mapping[str, Any]]
+
+
+def measure(
+    engine: Drafter,
+    test: Path,
+    training: Path | None,
+    answers: Path,
+    *,
+    limit: int | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Figures of ``engine`` on the phantom set in ``test``.
+
+    Args:
+        engine: the model.
+        test: a phantom training-format folder (eval.jsonl, truth.jsonl, images/).
+        training: the folder the model was trained on, for the thumbnail baseline; None leaves it out.
+        answers: folder for the answer files; what is already there from the same model is kept.
+        limit: only the first cases.
+        report: called with the condition, the cases done and their total.
+
+    Returns:
+        ``cases``, ``priors`` (condition -> scores) and ``thumbnails`` (scores or None), fit for JSON.
+
+    Raises:
+        DatasetError, UsageError: the folders cannot be used. ModelError, ResourceError: from the engine.
+    """
+    questions = read_questions(test / "eval.jsonl", test)[:limit]
+    truth = read_truth(test / "truth.jsonl")
+    wanted = {question.id for question in questions}
+    references = {key: value for key, value in read_references(test / "eval.jsonl").items() if key in wanted}
+    evaluation = Evaluation(references, {key: value for key, value in truth.items() if key in wanted})
+    answers.mkdir(parents=True, exist_ok=True)
+    priors = {}
+    for prior in PRIORS:
+        file = answers / f"{prior}.jsonl"
+
+        def step(done: int, total: int, prior: Prior = prior) -> None:
+            if report is not None:
+                report(TITLES[prior], done, total)
+
+        answer(engine, questions, file, decoding=Decoding(), prior=prior, resume=True, report=step)
+        priors[prior] = _plain(evaluation.score(read_answers(file)).scores)
+    thumbnails = None
+    if training is not None:
+        thumbnails = _plain(baseline.evaluate(baseline.load(training), baseline.load(test, limit)))
+    return {"cases": len(questions), "priors": priors, "thumbnails": thumbnails}
+
+
+def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    return {name: asdict(score) for name, score in scores.items()}
+
+
+CARD = """---
+license: apache-2.0
+library_name: interval
+tags: [chest-radiograph, demonstration, synthetic-data]
+---
+
+# {name}
+
+A demonstration model: it makes the whole journey of Interval work on a fresh machine. It has seen synthetic phantoms and
+nothing else, **it knows nothing of real patients**, and every draft it writes is marked "demonstration model". Research
+use only - not a medical device, not for diagnosis.
+
+{parameters} parameters: a DINOv2 tower, the Temporal Alignment Connector and a llama language model, in Libra's checkpoint
+format; weights sha256 `{sha256}`.
+
+## How it was made
+
+{recipe}
+
+## What it can do
+
+{cases} held-out phantom cases of site "a": other patients, parameter ranges wider than in training, and phrases that training
+never used. Greedy decoding. Findings and changes are read from the drafts by rules and compared with the truth of the
+phantoms. In brackets: 95 % interval over patients.
+
+{headline}
+
+Of all findings that had something to compare, a draft states the right change or misses the finding altogether; accuracy counts
+those it mentions, recall all of them. With the dummy prior the current film poses as its own prior.
+
+### By finding
+
+{findings}
+
+### By size and by change
+
+{bands}
+
+{changes}
+
+## Again
+
+{commands}
+"""
+
+HEADLINE = {
+    "finding_f1_micro": "Finding F1 (7 findings, micro)",
+    "finding_f1_macro": "Finding F1 (7 findings, macro)",
+    "finding_f1_micro_with_devices": "Finding F1 with devices (micro)",
+    "side_accuracy": "Side right where both name one",
+    "progression_accuracy": "Progression accuracy",
+    "progression_recall": "Progression recall",
+    "prior_hallucination_rate": "Drafts that compare without a prior",
+    "missed_comparison_rate": "Drafts that do not compare with a prior",
+}
+
+
+def render_card(
+    figures: Mapping[str, Any], *, name: str, parameters: int, sha256: str, recipe: str, commands: str
+) -> str:
+    """The card (Markdown) that states ``figures`` (of ``measure``); ``recipe`` and ``commands`` are Markdown as well."""
+    priors: Mapping[str, Scores] = figures["priors"]
+    true = priors["true"]
+    thumbnails: Scores = figures["thumbnails"] or {}
+    columns = [TITLES[prior] for prior in PRIORS]
+    headline = _table(
+        ["", *columns, "16x16 thumbnails, linear"],
+        [
+            [title, *(_cell(priors[prior].get(key)) for prior in PRIORS), _cell(thumbnails.get(key))]
+            for key, title in HEADLINE.items()
+        ],
+    )
+    names = [key[len("finding_f1[") : -1] for key in true if key.startswith("finding_f1[") and key in thumbnails]
+    names = names or [key[len("finding_f1[") : -1] for key in true if key.startswith("finding_f1[")]
+    findings = _table(
+        ["", "F1", "F1, thumbnails", "progression accuracy", "the same, dummy prior"],
+        [
+            [
+                finding,
+                _cell(true.get(f"finding_f1[{finding}]")),
+                _cell(thumbnails.get(f"finding_f1[{finding}]")),
+                _cell(true.get(f"progression_accuracy[{finding}]")),
+                _cell(priors["dummy"].get(f"progression_accuracy[{finding}]")),
+            ]
+            for finding in names
+        ],
+    )
+    bands = _table(
+        ["", "recall", "F1"],
+        [
+            [band, _cell(true.get(f"finding_recall[{band}]")), _cell(true.get(f"finding_f1[{band}]"))]
+            for band in ("subtle", "moderate", "plain")
+        ],
+    )
+    changes = _table(
+        ["", "progression accuracy", "the same, dummy prior"],
+        [
+            [change, *(_cell(priors[prior].get(f"progression_accuracy[{change}]")) for prior in ("true", "dummy"))]
+            for change in ("new", "worse", "unchanged", "improved", "resolved")
+        ],
+    )
+    return CARD.format(
+        name=name,
+        parameters=f"{parameters:,}".replace(",", " "),
+        sha256=sha256,
+        recipe=recipe,
+        cases=figures["cases"],
+        headline=headline,
+        findings=findings,
+        bands=bands,
+        changes=changes,
+        commands=commands,
+    )
+
+
+def _cell(score: Mapping[str, Any] | None) -> str:
+    if score is None or score["value"] is None:
+        return "n/a"
+    interval = "" if score["low"] is None else f" ({score['low']:.1f} to {score['high']:.1f})"
+    return f"{score['value']:.1f} %{interval}"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
