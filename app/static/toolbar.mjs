@@ -1,4 +1,5 @@
-/* The bar above the panes: buttons of the action table, the list of presets, and the slider of the fade. */
+/* The bar above the panes: buttons of the action table and the list of presets; and the slider of the fade, which lies over the
+ * image, so that the panes keep their size when it comes. */
 
 import { el } from "./dom.mjs";
 import { icon } from "./icons.mjs";
@@ -16,7 +17,6 @@ export class Toolbar {
   #buttons;
   #presets = el("select", { class: "iv-select", "aria-label": "Window preset", title: "Window preset (1 ... 9)" });
   #fade = el("input", { class: "iv-range", type: "range", min: 0, max: 100, "aria-label": "Fade from prior to current" });
-  #fadeBox;
   #presetKey = "";
 
   constructor(actions, comparison) {
@@ -24,13 +24,12 @@ export class Toolbar {
     this.#buttons = new Map([...byId].filter(([id]) => GROUPS.some(([, ids]) => ids.includes(id))).map(([id, action]) => [action, button(id, action)]));
     this.#presets.addEventListener("change", () => comparison.choosePreset(Number(this.#presets.value)));
     this.#fade.addEventListener("input", () => comparison.setMix(Number(this.#fade.value) / 100));
-    this.#fadeBox = el("label", { class: "iv-fade", hidden: true }, el("span", { class: "iv-role-prior" }, "Prior"), this.#fade, el("span", { class: "iv-role-current" }, "Current"));
+    this.fade = el("label", { class: "iv-fade", hidden: true }, el("span", { class: "iv-role-prior" }, "Prior"), this.#fade, el("span", { class: "iv-role-current" }, "Current"));
     const groups = GROUPS.map(([label, ids]) => {
       const nodes = ids.map((id) => this.#buttons.get(byId.get(id)));
       if (label === "Window") nodes.unshift(this.#presets);
       return el("div", { class: "iv-group", role: "group", "aria-label": label }, ...nodes);
     });
-    groups.splice(1, 0, this.#fadeBox);
     this.element = el("div", { class: "iv-toolbar", role: "toolbar", "aria-label": "Viewport tools" }, ...groups);
   }
 
@@ -39,7 +38,7 @@ export class Toolbar {
       node.disabled = !(action.enabled?.() ?? true);
       if (action.pressed) node.setAttribute("aria-pressed", String(action.pressed()));
     }
-    this.#fadeBox.hidden = comparison.mode !== "fade";
+    this.fade.hidden = comparison.mode !== "fade";
     this.#fade.value = String(Math.round(comparison.mix * 100));
     this.#updatePresets(comparison);
   }

@@ -83,7 +83,7 @@ class Viewport {
     this.#magnifier = new Magnifier(area);
     this.#pointer = new PointerControl(area, this.comparison, this.tools, { moved: () => this.#schedule(), touched: () => this.#takeFocus() });
     area.append(this.#divider.element);
-    this.stage = el("div", { class: "iv-stage" }, area, ...ROLES.map((role) => this.#texts[role].element));
+    this.stage = el("div", { class: "iv-stage" }, area, ...ROLES.map((role) => this.#texts[role].element), this.#toolbar.fade);
     this.root = el("div", { class: "iv-viewport", role: "application", tabindex: 0, "aria-label": "Comparison of prior and current radiograph. Press question mark for the keys." },
       this.#toolbar.element, this.#mismatch, this.#warning, this.stage, this.#live);
     this.sheet = new Sheet(this.root, actions, `iv-sheet-title-${++mounted}`);
