@@ -69,7 +69,7 @@ def evaluate(training: Thumbnails, test: Thumbnails, *, seed: int = 0) -> dict[s
             claim[name] = Said(bool(present), Side.UNSPECIFIED, Change.NOT_COMPARED)
     readings = [Reading(study, "", claim, study.has_prior) for study, claim in zip(test.studies, claims, strict=True)]
     patients = Patients([study.patient for study in test.studies])
-    return {name: patients.score(measure) for name, measure in finding_measures(readings, classes).items()}
+    return patients.scores(finding_measures(readings, classes))
 
 
 def _present(study: StudyTruth, name: str) -> bool:

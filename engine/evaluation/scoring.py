@@ -62,7 +62,7 @@ class Evaluation:
         ids = self._answered(answers)
         measures = self._measures(ids, answers)
         patients = self._patients(ids)
-        scores = {name: patients.score(measure, intervals=intervals) for name, measure in measures.items()}
+        scores = patients.scores(measures, intervals=intervals)
         missing = tuple(identity for identity in self._ids if identity not in answers)
         unknown = tuple(identity for identity in answers if identity not in set(self._ids))
         notes = self._notes(len(ids), missing, unknown)

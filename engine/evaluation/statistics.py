@@ -103,44 +103,52 @@ class Patients:
         self.count = len(names)
         self._seed = seed
 
+    def scores(self, measures: Mapping[str, Measure], *, intervals: bool = True) -> dict[str, Score]:
+        """Value and percentile interval of each measure, all over the same draws."""
+        several = intervals and self.count > 1
+        drawn = self._drawn(list(measures.values())) if several else [None] * len(measures)
+        return {name: self._score(measures[name], draws) for name, draws in zip(measures, drawn, strict=True)}
+
     def score(self, measure: Measure, *, intervals: bool = True) -> Score:
         """Value and percentile interval of one measure."""
-        value = float(measure.combine(measure.rows.sum(0)))
+        return self.scores({"": measure}, intervals=intervals)[""]
+
+    def _score(self, measure: Measure, draws: Floats | None) -> Score:
+        value = _value(measure)
         studies = int(measure.support.sum())
         if not np.isfinite(value):
             return Score(None, studies=studies, note="no study to count")
-        if not intervals or self.count < 2:
+        if draws is None:
             return Score(value, studies=studies, note="" if self.count > 1 else "one patient: no interval")
-        low, high = _percentiles(self._resampled(measure))
-        return Score(value, low, high, studies)
+        return Score(value, *_percentiles(draws), studies)
 
     def compare(self, first: Mapping[str, Measure], second: Mapping[str, Measure]) -> dict[str, Difference]:
         """Second minus first for every measure both have a value of; the same patients are drawn for both."""
-        found: dict[str, tuple[float, float, float, float]] = {}
-        for name in first:
-            if name not in second:
-                continue
-            one, two = first[name], second[name]
-            value = float(two.combine(two.rows.sum(0)) - one.combine(one.rows.sum(0)))
-            if np.isfinite(value):
-                low, high = _percentiles(self._resampled(two) - self._resampled(one))
-                found[name] = (value, low, high, self._sign_flip(one, two, value))
-        corrected = holm([entry[3] for entry in found.values()])
-        return {
-            name: Difference(value, low, high, p, p_holm)
-            for (name, (value, low, high, p)), p_holm in zip(found.items(), corrected, strict=True)
-        }
+        pairs = {name: (first[name], second[name]) for name in first if name in second}
+        values = {name: _value(two) - _value(one) for name, (one, two) in pairs.items()}
+        names = [name for name in pairs if np.isfinite(values[name])]
+        drawn_one, drawn_two = (self._drawn([pairs[name][side] for name in names]) for side in (0, 1))
+        p_values = [self._sign_flip(*pairs[name], values[name]) for name in names]
+        found = {}
+        for name, one, two, p, p_holm in zip(names, drawn_one, drawn_two, p_values, holm(p_values), strict=True):
+            found[name] = Difference(values[name], *_percentiles(two - one), p, p_holm)
+        return found
 
-    def _resampled(self, measure: Measure) -> Floats:
-        """The score of each of the draws."""
-        sums = self._by_patient(measure.rows)
+    def _drawn(self, measures: Sequence[Measure]) -> list[Floats]:
+        """Each measure's score in each of the draws; equal patients are drawn at every call."""
+        if not measures:
+            return []
+        sums = self._by_patient(np.concatenate([measure.rows for measure in measures], axis=1))
+        edges = np.cumsum([0, *(measure.rows.shape[1] for measure in measures)])
         generator = np.random.default_rng(self._seed)
-        parts = []
+        parts: list[list[Floats]] = [[] for _ in measures]
         for start in range(0, RESAMPLES, _CHUNK):
             size = min(_CHUNK, RESAMPLES - start)
             weights = generator.multinomial(self.count, np.full(self.count, 1 / self.count), size=size)
-            parts.append(measure.combine(weights.astype(np.float64) @ sums))
-        return np.concatenate(parts)
+            drawn = weights.astype(np.float64) @ sums
+            for number, measure in enumerate(measures):
+                parts[number].append(measure.combine(drawn[:, edges[number] : edges[number + 1]]))
+        return [np.concatenate(part) for part in parts]
 
     def _sign_flip(self, one: Measure, two: Measure, observed: float) -> float:
         """Two-sided p of the difference when each patient's two texts may as well be swapped."""
@@ -149,7 +157,7 @@ class Patients:
         extreme = 0
         for start in range(0, RESAMPLES, _CHUNK):
             size = min(_CHUNK, RESAMPLES - start)
-            swap = generator.integers(0, 2, size=(size, self.count)).astype(np.float64)
+            swap = generator.integers(0, 2, size=(size, self.count), dtype=np.uint8).astype(np.float64)
             moved = swap @ (b - a)
             difference = two.combine(b.sum(0) - moved) - one.combine(a.sum(0) + moved)
             extreme += int((np.abs(np.nan_to_num(difference)) >= abs(observed) - 1e-12).sum())
@@ -159,6 +167,10 @@ class Patients:
         sums = np.zeros((self.count, rows.shape[1]))
         np.add.at(sums, self.index, rows)
         return sums
+
+
+def _value(measure: Measure) -> float:
+    return float(measure.combine(measure.rows.sum(0)))
 
 
 def _percentiles(values: Floats) -> tuple[float, float]:
