@@ -44,7 +44,7 @@ def test_score_as_a_table_with_a_comparison_and_csv(
     assert main(["score", "--truth", str(truth_file), "--predictions", str(answers_file), *options]) == 0
     out = capsys.readouterr().out
     assert "finding_f1_micro" in out and "second minus first" in out and "duplicate_rate" not in out
-    rows = list(csv.DictReader(sheet.open(encoding="utf-8")))
+    rows = list(csv.DictReader(sheet.read_text(encoding="utf-8").splitlines()))
     micro = next(row for row in rows if row["score"] == "finding_f1_micro")
     assert (float(micro["value"]), float(micro["gain"])) == (100.0, -100.0)
     assert all(not cell.startswith(("=", "+", "@")) for row in rows for cell in row.values())
