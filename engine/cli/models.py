@@ -1,4 +1,4 @@
-"""List the installed models, or inspect one: what it is, and everything that keeps it from being used."""
+"""List the installed models, inspect one, or measure one on held-out phantoms and write its card."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli import card
+
 if TYPE_CHECKING:
     from engine.models.recognition import ModelFolder
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """``models list`` and ``models inspect PATH``, both with ``--json``."""
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list|inspect")
+    """``models list`` and ``models inspect PATH``, both with ``--json``, and ``models card PATH``."""
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list|inspect|card")
     listing = commands.add_parser("list", help="the models under models/")
     listing.add_argument("--json", action="store_true", help="one JSON object on standard output")
     inspecting = commands.add_parser("inspect", help="one model folder")
     inspecting.add_argument("path", type=Path, metavar="PATH")
     inspecting.add_argument("--tower", type=Path, metavar="DIR", help="vision tower, instead of the one it names")
     inspecting.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    card.register(commands.add_parser("card", help="measure a model on held-out phantoms and write its card"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.command == "list":
         return _list(as_json=args.json)
+    if args.command == "card":
+        return card.run(args)
     folder = examine(args.path, tower=args.tower)
     description = describe(folder)
     print(json.dumps(description, ensure_ascii=False) if args.json else _in_words(description))

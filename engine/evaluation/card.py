@@ -86,27 +86,24 @@ tags: [chest-radiograph, demonstration, synthetic-data]
 
 # {name}
 
-A demonstration model: it makes the whole journey of Interval work on a fresh machine. It has seen synthetic phantoms and
-nothing else, **it knows nothing of real patients**, and every draft it writes is marked "demonstration model". Research
-use only - not a medical device, not for diagnosis.
+A demonstration model: it makes the whole journey of Interval work on a fresh machine. It has seen synthetic phantoms
+and nothing else. **It knows nothing of real patients**, and every draft it writes is marked "demonstration model".
+Research use only - not a medical device, not for diagnosis.
 
-{parameters} parameters: a DINOv2 tower, the Temporal Alignment Connector and a llama language model, in Libra's checkpoint
-format; weights sha256 `{sha256}`.
-
-## How it was made
-
-{recipe}
+{parameters} parameters: a DINOv2 tower, the Temporal Alignment Connector and a llama language model, in Libra's
+checkpoint format; weights sha256 `{sha256}`.
 
 ## What it can do
 
-{cases} held-out phantom cases of site "a": other patients, parameter ranges wider than in training, and phrases that training
-never used. Greedy decoding. Findings and changes are read from the drafts by rules and compared with the truth of the
-phantoms. In brackets: 95 % interval over patients.
+{cases} held-out phantom cases of site "a": other patients, parameter ranges wider than in training, and phrases that
+training never used. Greedy decoding. Findings and changes are read from the drafts by rules and compared with the truth
+of the phantoms. In brackets: 95 % intervals over patients.
 
 {headline}
 
-Of all findings that had something to compare, a draft states the right change or misses the finding altogether; accuracy counts
-those it mentions, recall all of them. With the dummy prior the current film poses as its own prior.
+Of all findings that can be compared with a prior, a draft either states a change or misses the finding altogether:
+accuracy is over those it mentions, recall over all of them. With the dummy prior the current film poses as its own
+prior, as it does where there is none. It was trained on the findings section alone.
 
 ### By finding
 
@@ -117,11 +114,31 @@ those it mentions, recall all of them. With the dummy prior the current film pos
 {bands}
 
 {changes}
-
+{made}
 ## Again
 
+```
 {commands}
+```
 """
+
+MADE = """
+## How it was made
+
+Seed {seed}, trained on the files named here by their sha256, with the recipe `engine/training/recipes/demo.yaml`
+({versions}):
+
+{hashes}
+
+{stages}
+"""
+
+COMMANDS = (
+    "python launch.py data phantoms --output saves/phantoms/train --count 30000 --seed 1",
+    "python launch.py data phantoms --output saves/phantoms/test --count {cases} --seed 2 --split test",
+    "python launch.py train engine/training/recipes/demo.yaml",
+    "python launch.py models card models/{name} --test saves/phantoms/test --training saves/phantoms/train",
+)
 
 HEADLINE = {
     "finding_f1_micro": "Finding F1 (7 findings, micro)",
@@ -136,9 +153,9 @@ HEADLINE = {
 
 
 def render_card(
-    figures: Mapping[str, Any], *, name: str, parameters: int, sha256: str, recipe: str, commands: str
+    figures: Mapping[str, Any], *, name: str, parameters: int, sha256: str, made: Mapping[str, Any] | None
 ) -> str:
-    """The card (Markdown) that states ``figures`` (of ``measure``); ``recipe`` and ``commands`` are Markdown as well."""
+    """The card (Markdown) that states ``figures`` (of ``measure``) and ``made`` (training.json of the trainer)."""
     priors: Mapping[str, Scores] = figures["priors"]
     true = priors["true"]
     thumbnails: Scores = figures["thumbnails"] or {}
@@ -183,13 +200,28 @@ def render_card(
         name=name,
         parameters=f"{parameters:,}".replace(",", " "),
         sha256=sha256,
-        recipe=recipe,
+        made=_made(made) if made is not None else "",
         cases=figures["cases"],
         headline=headline,
         findings=findings,
         bands=bands,
         changes=changes,
-        commands=commands,
+        commands="\n".join(COMMANDS).format(cases=figures["cases"], name=name),
+    )
+
+
+def _made(made: Mapping[str, Any]) -> str:
+    losses = ("image_loss", "change_loss", "text_loss")
+    stages = [
+        [stage, f"{last['step']:.0f}", f"{last['seconds'] / 60:.0f} min"]
+        + [f"{last[loss]:.3f}" if loss in last else "" for loss in losses]
+        for stage, last in made["stages"].items()
+    ]
+    return MADE.format(
+        seed=made["recipe"]["seed"],
+        versions=", ".join(f"{name} {version}" for name, version in made["versions"].items()),
+        hashes="\n".join(f"- {name} `{digest}`" for name, digest in made["data"].items()),
+        stages=_table(["stage", "steps", "time", "image loss", "change loss", "text loss"], stages),
     )
 
 

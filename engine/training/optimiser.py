@@ -1,8 +1,8 @@
 """The optimisers a stage can ask for.
 
-``adamw`` is the ordinary one. ``muon`` orthogonalises the updates of the hidden layers' matrices (Jordan et al. 2024; the
-implementation is torch's) and leaves embeddings, heads, biases, norms and convolutions to AdamW; from random weights it
-needs about half the steps.
+``adamw`` is the ordinary one. ``muon`` orthogonalises the updates of the hidden layers' matrices (Jordan et al. 2024;
+the implementation is torch's) and leaves embeddings, heads, biases, norms and convolutions to AdamW. A small tower from
+random weights reached the same loss with it in about half the steps.
 """
 
 from __future__ import annotations

@@ -63,7 +63,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything a run depends on. ``start`` is a model folder to continue from, or None with ``new`` given."""
+    """Everything a run depends on. ``start`` is a model folder to continue from, or None with ``new`` given.
+
+    ``demonstration`` marks a model that shows the program and is not for reading radiographs; so is all it drafts.
+    """
 
     name: str
     output: Path
@@ -76,6 +79,8 @@ class Recipe:
     seed: int = 0
     max_length: int = 2048
     threads: int | None = None
+    license: str = ""
+    demonstration: bool = False
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -118,9 +123,13 @@ def _recipe(document: dict[str, Any], faults: list[str]) -> Recipe | None:
     for key in ("seed", "max_length", "threads"):
         if document.get(key) is not None and not isinstance(document[key], int):
             faults.append(f"'{key}' must be a whole number")
+    for key, kind in (("license", str), ("demonstration", bool)):
+        if key in document and not isinstance(document[key], kind):
+            faults.append(f"'{key}' must be {'a text' if kind is str else 'true or false'}")
     if faults:
         return None
-    optional = {key: document[key] for key in ("seed", "max_length", "threads") if document.get(key) is not None}
+    keys = ("seed", "max_length", "threads", "license", "demonstration")
+    optional = {key: document[key] for key in keys if document.get(key) is not None}
     return Recipe(
         name=str(document["name"]),
         output=Path(document["output"]),

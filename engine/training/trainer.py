@@ -5,7 +5,7 @@ the stages are ours. A run writes into a folder of its own, never into an old on
 
     recipe.yaml   the recipe as it was given          log.jsonl   losses and learning rate, one line every few steps
     data.json     hashes of the training files        stages/     checkpoints of each stage
-    model/        the result, its tower beside it under the name its configuration gives
+    model/        the result, with a record of how it came about (training.json)
 
 The module knows files and the engine; it prints nothing.
 """
@@ -19,10 +19,12 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments, set_seed
 
@@ -35,7 +37,6 @@ from engine.models.preprocessing import ImageProcessor
 from engine.models.tokens import IMAGE_TEXT, load_tokenizer
 from engine.training.auxiliary import AuxiliaryHeads, TruthTable, read_truth
 from engine.training.objective import Objective
-from engine.training.optimiser import build
 from engine.training.recipe import Recipe, Stage, read_recipe
 from engine.training.samples import Collator, PixelStore, Sample, label
 from engine.training.vocabulary import learn_vocabulary
@@ -78,8 +79,35 @@ def run(path: Path, report: Report = lambda stage, figures: None) -> Path:
     collator = Collator(store, truth, pad=tokenizer.pad_token_id or 0)
     for stage in recipe.stages:
         _train(recipe, stage, objective, samples, collator, report)
-    save_model(model.eval(), tokenizer, processor, output / "model", conversation=recipe.conversation, name=recipe.name)
+    save_model(
+        model.eval(),
+        tokenizer,
+        processor,
+        output / "model",
+        conversation=recipe.conversation,
+        name=recipe.name,
+        license=recipe.license,
+        demonstration=recipe.demonstration,
+    )
+    record(output)
     return output / "model"
+
+
+def record(output: Path) -> None:
+    """Write ``model/training.json`` from what a run has left in its folder: recipe, data hashes, stages, versions."""
+    stages: dict[str, dict[str, float]] = {}
+    for line in (output / "log.jsonl").read_text(encoding="utf-8").splitlines():
+        figures = json.loads(line)
+        stage = stages.setdefault(figures["stage"], {})
+        kept = ("step", "seconds", "image_loss", "change_loss", "text_loss")
+        stage.update({key: figures[key] for key in kept if key in figures})
+    document = {
+        "recipe": yaml.safe_load((output / "recipe.yaml").read_text(encoding="utf-8")),
+        "data": json.loads((output / "data.json").read_text(encoding="utf-8")),
+        "stages": stages,
+        "versions": {name: version(name) for name in ("torch", "transformers", "accelerate", "sentencepiece")},
+    }
+    (output / "model" / "training.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def _start(

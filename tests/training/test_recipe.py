@@ -46,6 +46,7 @@ def test_a_valid_recipe_is_read(tmp_path, document):
         ({"start": "somewhere"}, "exactly one of 'start'"),
         ({"stages": []}, "'stages' is empty"),
         ({"seed": "x"}, "'seed' must be a whole number"),
+        ({"demonstration": "yes please"}, "'demonstration' must be true or false"),
         ({"stages": [{**STAGE, "train": ["eyes"]}]}, "'train' must name some of"),
         ({"stages": [{**STAGE, "learning_rate": 0}]}, "'learning_rate' must be a number above 0"),
         ({"stages": [{**STAGE, "learning_rate": "fast"}]}, "'learning_rate' must be a number above 0"),

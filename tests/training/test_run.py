@@ -45,6 +45,8 @@ def recipe(tmp_path, phantoms):
             "samples": str(phantoms / "train.json"),
             "truth": str(phantoms / "truth.jsonl"),
             "conversation": "libra_v1",
+            "demonstration": True,
+            "license": "apache-2.0",
             "new": {"vision_tower": TOWER, "language_model": LANGUAGE, "vocabulary": 420},
             "stages": STAGES,
             **changes,
@@ -63,9 +65,16 @@ def test_a_trained_model_drafts(recipe, phantoms, tmp_path, capsys):
     stages = [json.loads(line)["stage"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert {"tower", "whole"} == set(stages)
 
+    made = json.loads((folder / "training.json").read_text())
+    assert made["recipe"]["seed"] == 7
+    assert made["data"].keys() == {"train.json", "truth.jsonl"}
+    assert made["stages"]["whole"]["step"] == 6
+    assert made["stages"]["whole"]["text_loss"] > 0
+
     images = sorted((phantoms / "images").glob("*-prior.png"))
     current = images[0].with_name(images[0].name.replace("-prior", ""))
     engine = Engine.load(folder)
+    assert engine.info.demonstration
     draft = engine.draft(Comparison.open(current, images[0]), decoding=Decoding(max_new_tokens=5))
     assert 0 < len(draft.token_ids) <= 5
 
