@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import card
+from engine.cli import _card
 
 if TYPE_CHECKING:
     from engine.models.recognition import ModelFolder
@@ -22,7 +22,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     inspecting.add_argument("path", type=Path, metavar="PATH")
     inspecting.add_argument("--tower", type=Path, metavar="DIR", help="vision tower, instead of the one it names")
     inspecting.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    card.register(commands.add_parser("card", help="measure a model on held-out phantoms and write its card"))
+    _card.register(commands.add_parser("card", help="measure a model on held-out phantoms and write its card"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if args.command == "list":
         return _list(as_json=args.json)
     if args.command == "card":
-        return card.run(args)
+        return _card.run(args)
     folder = examine(args.path, tower=args.tower)
     description = describe(folder)
     print(json.dumps(description, ensure_ascii=False) if args.json else _in_words(description))
