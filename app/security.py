@@ -1,6 +1,6 @@
 """What stands between the page and any other web page: host, origin, headers and the list of doors that are open.
 
-Four ASGI middlewares, each with one rule (Gradio by itself answers any ``Host`` and accepts cross-origin uploads):
+Five ASGI middlewares, each with one rule (Gradio by itself answers any ``Host`` and accepts cross-origin uploads):
 
 - ``HostGuard``     only the names this server was started under are answered; anything else is 400 (DNS rebinding).
 - ``OriginGuard``   a request that can change something, and every websocket, must come from our own page (CSRF);
@@ -8,6 +8,8 @@ Four ASGI middlewares, each with one rule (Gradio by itself answers any ``Host``
                     sends neither and carries nobody's session, so it passes.
 - ``DoorGuard``     of Gradio's many routes only those that our page uses exist; the rest (uploads, file serving, proxy,
                     monitoring, run history, login) is 404, so that a flaw in one of them is not ours.
+- ``EventGuard``    an event of the page is JSON of the right shape and of bounded size; anything else is 400 or 413
+                    before Gradio sees it.
 - ``Headers``       the content security policy and its companions on every answer, errors included.
 
 This module knows no route of ours and nothing of patients; a refused request is logged by method and reason alone.
@@ -15,8 +17,10 @@ This module knows no route of ours and nothing of patients; a refused request is
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers as RequestHeaders
@@ -24,10 +28,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["CONTENT_SECURITY_POLICY", "DoorGuard", "Headers", "HostGuard", "OriginGuard", "protect"]
+__all__ = ["CONTENT_SECURITY_POLICY", "DoorGuard", "EventGuard", "Headers", "HostGuard", "OriginGuard", "protect"]
 
 log = logging.getLogger(__name__)
 
+LARGEST_EVENT = 4 << 20
+SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Gradio's page starts with an inline script and compiles its HTML templates: without 'unsafe-inline' and 'unsafe-eval'
@@ -162,6 +168,61 @@ class DoorGuard:
         )
 
 
+class EventGuard:
+    """Answers 4xx to an event that no page of ours sends. ``inputs`` holds the number of values of each event."""
+
+    def __init__(self, app: ASGIApp, mount: str, inputs: Mapping[int, int]) -> None:
+        self.app = app
+        self.path = f"{mount.rstrip('/')}/gradio_api/queue/join"
+        self.inputs = inputs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].rstrip("/") != self.path:
+            await self.app(scope, receive, send)
+            return
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > LARGEST_EVENT:
+                await refuse(413, "The page has sent more than it can.")(scope, receive, send)
+                return
+        if not self.well_formed(bytes(body)):
+            await refuse(400, "The page has sent something that cannot be read. Reload it.")(scope, receive, send)
+            return
+        sent = False
+
+        async def again() -> Message:
+            nonlocal sent
+            if sent:
+                return await receive()
+            sent = True
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+        await self.app(scope, again, send)
+
+    def well_formed(self, body: bytes) -> bool:
+        """Whether the body names an event of the page, a session, and as many values as the event takes."""
+        try:
+            event = json.loads(body)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(event, dict):
+            return False
+        number, values, session = event.get("fn_index"), event.get("data"), event.get("session_hash")
+        return (
+            type(number) is int
+            and isinstance(values, list)
+            and self.inputs.get(number) == len(values)
+            and isinstance(session, str)
+            and SESSION.fullmatch(session) is not None
+        )
+
+
 class Headers:
     """Puts the security headers on every answer, and ``no-store`` where the route has not said otherwise."""
 
@@ -200,6 +261,6 @@ async def refuse_any(scope: Scope, receive: Receive, send: Send, status: int, wo
         await refuse(status, words)(scope, receive, send)
 
 
-def protect(app: ASGIApp, *, hosts: Iterable[str], mount: str) -> ASGIApp:
+def protect(app: ASGIApp, *, hosts: Iterable[str], mount: str, inputs: Mapping[int, int]) -> ASGIApp:
     """The whole guard around ``app``. Headers are outermost, so that a refusal carries them too."""
-    return Headers(HostGuard(OriginGuard(DoorGuard(app, mount)), hosts), mount)
+    return Headers(HostGuard(OriginGuard(DoorGuard(EventGuard(app, mount, inputs), mount)), hosts), mount)

@@ -105,9 +105,9 @@ def create_app(bench: Workbench, port: int, *, host: str = "127.0.0.1") -> ASGIA
 
     from app.pages import mount  # imports gradio, which reads its environment once
 
-    mount(app, bench, MOUNT)
+    inputs = mount(app, bench, MOUNT)
     hosts = {f"{name}:{port}" for name in (host, "localhost")}
-    return security.protect(app, hosts=hosts, mount=MOUNT)
+    return security.protect(app, hosts=hosts, mount=MOUNT, inputs=inputs)
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -90,7 +90,7 @@ class Drop:
 
     _field: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
-    _headers: dict[str, str] = field(default_factory=dict)
+    _headers: dict[str, bytes] = field(default_factory=dict)
     _part: str = ""
     _out: BinaryIO | None = None
     _size: int = 0
@@ -119,12 +119,12 @@ class Drop:
         self._value += data[start:end]
 
     def on_header_end(self) -> None:
-        self._headers[self._field.decode("latin-1").lower()] = self._value.decode("utf-8", "replace")
+        self._headers[self._field.decode("latin-1").lower()] = bytes(self._value)
         self._field.clear()
         self._value.clear()
 
     def on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get("content-disposition", ""))
+        _, options = parse_options_header(self._headers.get("content-disposition", b""))
         self._part = options.get(b"name", b"").decode("utf-8", "replace")
         if self._part == FILE_FIELD:
             if len(self.written) >= self.limits.files:

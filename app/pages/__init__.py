@@ -19,11 +19,15 @@ STYLES = Path(__file__).resolve().parent.parent / "web" / "page.css"
 HEAD = '<meta name="color-scheme" content="dark">'
 
 
-def mount(app: FastAPI, bench: Workbench, path: str) -> None:
-    """Build the page over ``bench`` and mount it at ``path`` (beginning with a slash)."""
+def mount(app: FastAPI, bench: Workbench, path: str) -> dict[int, int]:
+    """Build the page over ``bench`` and mount it at ``path`` (beginning with a slash).
+
+    Returns how many values each event takes, by its number.
+    """
+    page = shell.build(bench)
     gr.mount_gradio_app(
         app,
-        shell.build(bench),
+        page,
         path=path,
         footer_links=[],
         run_history=False,
@@ -39,3 +43,4 @@ def mount(app: FastAPI, bench: Workbench, path: str) -> None:
         css_paths=[STYLES],
         head=HEAD,
     )
+    return {number: len(event.inputs) for number, event in page.fns.items()}

@@ -80,6 +80,12 @@ class ImageStore:
             self._shrink()
         return image
 
+    def forget(self, sha256: str) -> None:
+        """Answer nobody about this image until it is opened again."""
+        with self._lock:
+            self._told.pop(sha256, None)
+            self._loaded.pop(sha256, None)
+
     def _shrink(self) -> None:
         total = sum(weight(image) for image in self._loaded.values())
         while total > self._budget and len(self._loaded) > 2:
