@@ -5,7 +5,8 @@ that comes with truth files (the phantoms do) gives three further targets:
 
 * ``findings``: per image and slot (a finding on one side) its size band, read from the strongest patches;
 * ``regions``: per image, finding and patch, the fraction of the patch it covers, read from the patch tokens;
-* ``change``: per pair and finding, what happened since the prior, read from the connector's output.
+* ``change``: per pair and finding, what happened since the prior, and where the prior had it, read from the connector's
+  output.
 
 The heads serve training alone and are not saved with the model.
 """
@@ -140,6 +141,7 @@ class AuxiliaryHeads(nn.Module):
         self.slots, self.targets = len(truth.slots), len(truth.findings)
         self.findings = nn.Linear(vision_size, self.slots * len(BANDS))
         self.regions = nn.Linear(vision_size, self.targets)
+        self.before = nn.Linear(text_size, self.targets)
         self.change = nn.Sequential(
             nn.Linear(text_size, text_size), nn.GELU(), nn.Linear(text_size, self.targets * len(CHANGES))
         )
@@ -151,15 +153,24 @@ class AuxiliaryHeads(nn.Module):
             logits = self.findings(patches.amax(1)).view(-1, len(BANDS))
             loss = loss + weights.findings * F.cross_entropy(logits, bands.reshape(-1))
         if weights.regions:
-            logits = self.regions(patches).transpose(1, 2)
-            weight = 1 + (REGION_WEIGHT - 1) * (regions > 0)
-            cells = F.binary_cross_entropy_with_logits(logits, regions, weight, reduction="none")
-            loss = loss + weights.regions * cells.sum(1).mean()
+            loss = loss + weights.regions * _covered(self.regions(patches), regions)
         return loss
 
-    def change_loss(self, tokens: Tensor, changes: Tensor, weights: AuxiliaryWeights) -> Tensor:
-        """Loss of the connector's ``tokens [B, N, H]`` against ``changes [B, F]``."""
+    def change_loss(self, tokens: Tensor, changes: Tensor, before: Tensor, weights: AuxiliaryWeights) -> Tensor:
+        """Loss of the connector's ``tokens [B, N, H]`` against ``changes [B, F]`` and ``before [B, F, N]``.
+
+        ``before`` is what the prior covers. Poses of two films differ by less than a cell or two, so each token is
+        asked for its own cell: the shortest way to teach the connector to look where it looks in the current film.
+        """
         if not weights.change:
             return tokens.new_zeros(())
-        logits = self.change(tokens.mean(1)).view(-1, len(CHANGES))
-        return weights.change * F.cross_entropy(logits, changes.reshape(-1))
+        logits = self.change(tokens.amax(1)).view(-1, len(CHANGES))
+        named = F.cross_entropy(logits, changes.reshape(-1), reduction="none").view(len(tokens), -1)
+        return weights.change * (named.sum(1).mean() + _covered(self.before(tokens), before))
+
+
+def _covered(logits: Tensor, regions: Tensor) -> Tensor:
+    """Cross-entropy of ``logits [B, N, F]`` and covered shares ``[B, F, N]``: summed over findings, mean over cells."""
+    weight = 1 + (REGION_WEIGHT - 1) * (regions > 0)
+    cells = F.binary_cross_entropy_with_logits(logits.transpose(1, 2), regions, weight, reduction="none")
+    return cells.sum(1).mean()

@@ -67,14 +67,19 @@ class Objective(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and "vision_tower" in self.stage.train):
             states = self.model.vision_tower(pixels, output_hidden_states=True)
         parts: dict[str, Tensor] = {}
-        if self.heads is not None and bands is not None and regions is not None:
+        if (
+            (weights.findings or weights.regions)
+            and self.heads is not None
+            and bands is not None
+            and regions is not None
+        ):
             patches = states.last_hidden_state[:, 1:]
             parts["image_loss"] = self.heads.image_loss(patches, bands, regions, weights)
         if self.stage.text or weights.change:
             extracts = self.model.connector.extract(torch.stack([h[:, 1:] for h in states.hidden_states[1:]], dim=1))
             tokens = self.model.connector.align(extracts[current], extracts[prior])
-            if self.heads is not None and changes is not None:
-                parts["change_loss"] = self.heads.change_loss(tokens, changes, weights)
+            if self.heads is not None and changes is not None and regions is not None:
+                parts["change_loss"] = self.heads.change_loss(tokens, changes, regions[prior], weights)
             if self.stage.text:
                 parts["text_loss"] = self._text_loss(tokens, input_ids, labels)
         return {"loss": torch.stack(list(parts.values())).sum(), **{k: v.detach() for k, v in parts.items()}}
