@@ -24,6 +24,8 @@ from engine.evaluation.truth import read_truth
 PRIORS: tuple[Prior, ...] = ("true", "dummy", "none")
 TITLES = {"true": "true prior", "dummy": "dummy prior", "none": "no prior"}
 
+BANDS = ("subtle", "moderate", "plain")
+
 Scores = Mapping[str, Mapping[str, Any]]
 
 
@@ -125,13 +127,15 @@ prior, as it does where there is none. It was trained on the findings section al
 MADE = """
 ## How it was made
 
-Seed {seed}, trained on the files named here by their sha256, with the recipe `engine/training/recipes/demo.yaml`
-({versions}):
+Seed {seed}, trained on the files named here by their sha256, with the recipe in training.json ({versions}).{start}
 
 {hashes}
 
 {stages}
 """
+
+CONTINUED = """ It started from
+the weights of an earlier run on the same data: the commands below give a model of its kind, not the same weights."""
 
 COMMANDS = (
     "python launch.py data phantoms --output saves/phantoms/train --count 30000 --seed 1",
@@ -167,8 +171,8 @@ def render_card(
             for key, title in HEADLINE.items()
         ],
     )
-    names = [key[len("finding_f1[") : -1] for key in true if key.startswith("finding_f1[") and key in thumbnails]
-    names = names or [key[len("finding_f1[") : -1] for key in true if key.startswith("finding_f1[")]
+    names = [key[len("finding_f1[") : -1] for key in true if key.startswith("finding_f1[")]
+    names = [name for name in names if name not in BANDS]
     findings = _table(
         ["", "F1", "F1, thumbnails", "progression accuracy", "the same, dummy prior"],
         [
@@ -184,10 +188,7 @@ def render_card(
     )
     bands = _table(
         ["", "recall", "F1"],
-        [
-            [band, _cell(true.get(f"finding_recall[{band}]")), _cell(true.get(f"finding_f1[{band}]"))]
-            for band in ("subtle", "moderate", "plain")
-        ],
+        [[band, _cell(true.get(f"finding_recall[{band}]")), _cell(true.get(f"finding_f1[{band}]"))] for band in BANDS],
     )
     changes = _table(
         ["", "progression accuracy", "the same, dummy prior"],
@@ -217,7 +218,9 @@ def _made(made: Mapping[str, Any]) -> str:
         + [f"{last[loss]:.3f}" if loss in last else "" for loss in losses]
         for stage, last in made["stages"].items()
     ]
+    continued = made["recipe"].get("start") is not None
     return MADE.format(
+        start=CONTINUED if continued else "",
         seed=made["recipe"]["seed"],
         versions=", ".join(f"{name} {version}" for name, version in made["versions"].items()),
         hashes="\n".join(f"- {name} `{digest}`" for name, digest in made["data"].items()),

@@ -82,4 +82,7 @@ def test_the_card_states_the_figures(phantoms, oracle, tmp_path):
     assert "| Finding F1 (7 findings, micro) | 100.0 % (100.0 to 100.0) |" in card
     assert "--count 10 --seed 2 --split test" in card
     assert "knows nothing of real patients" in card
+    assert "earlier run" not in card
+    made["recipe"]["start"] = "elsewhere"
+    assert "earlier run" in render_card(figures, name="oracle", parameters=1, sha256="f" * 64, made=made)
     assert "How it was made" not in render_card(figures, name="oracle", parameters=1, sha256="f" * 64, made=None)
