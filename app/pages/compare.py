@@ -50,18 +50,23 @@ EXPORTS = """
 # accepted never flickers back.
 EDITOR = """
   const { mountSentences } = await import('/static/sentences.mjs');
-  let number = 0;
-  const editor = mountSentences(host, {
-    title: 'Findings',
-    onChange: (sentences) => trigger('input', { number: ++number, sentences }),
-    onStop: () => trigger('stop', {}),
-  });
+  let number = 0, title = '', editor = null;
+  const mountAs = (words) => {
+    title = words;
+    host.replaceChildren();
+    editor = mountSentences(host, {
+      title,
+      onChange: (sentences) => trigger('input', { number: ++number, sentences }),
+      onStop: () => trigger('stop', {}),
+    });
+    window.intervalEditor = editor;
+  };
   const show = (state) => {
     if (state.mode === 'edit' && state.number < number) return;
     number = Math.max(number, state.number);
+    if (state.title !== title) mountAs(state.title);
     editor.update(state);
-  };
-  window.intervalEditor = editor;"""
+  };"""
 
 
 def with_sentences(inputs: int) -> str:
@@ -86,12 +91,8 @@ class Desk:
             self.panes = module(PANES, to_json(first.panes), "ivp-panes")
             with gr.Column(elem_id="ivp-report"):
                 with gr.Row(elem_id="ivp-context"):
-                    self.indication = gr.Textbox(
-                        label="Indication", lines=1, max_lines=3, max_length=2000, placeholder="Cough and fever"
-                    )
-                    self.history = gr.Textbox(
-                        label="History", lines=1, max_lines=3, max_length=2000, placeholder="Known heart failure"
-                    )
+                    self.indication = gr.Textbox(label="Indication", lines=1, max_lines=3, max_length=2000)
+                    self.history = gr.Textbox(label="History", lines=1, max_lines=3, max_length=2000)
                 with gr.Row(elem_id="ivp-actions"):
                     self.draft = gr.Button("Draft", variant="primary", interactive=False, elem_id="ivp-draft")
                     self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="ivp-stop")
@@ -107,7 +108,7 @@ class Desk:
                     )
                     self.sign = gr.Button("Sign", variant="primary", elem_id="ivp-sign-button", min_width=72)
                 with gr.Row(elem_id="ivp-export"):
-                    self.export = gr.Button("Export PDF and text", interactive=False, elem_id="ivp-export-button")
+                    self.export = gr.Button("Export PDF + text", interactive=False, elem_id="ivp-export-button")
                     self.files = module(EXPORTS, "[]", "ivp-files")
                 self.settings = settings.build(bench)
         # Filled by a script in the browser with the sentences as they stand; see ``with_sentences``.
@@ -149,7 +150,9 @@ class Desk:
             to_json(screen.panes),
             json.dumps([asdict(line) for line in report.lines], ensure_ascii=False),
             json.dumps(report.editor, ensure_ascii=False),
-            gr.update(value=report.draft_label, interactive=report.can_draft, visible=not report.drafting),
+            gr.update(
+                value=report.draft_label, interactive=report.can_draft, visible=not (report.drafting or report.signed)
+            ),
             gr.update(visible=report.drafting),
             gr.update(visible=report.can_write),
             gr.update(interactive=report.can_export),
@@ -179,8 +182,8 @@ class Desk:
         self.draft.click(
             self._on_draft, [model, self.indication, self.history, *decoding], concurrency_limit=16, **every
         )
-        self.stop.click(self._on_stop, None, None, queue=False, **quiet)
-        self.editor.stop(self._on_stop, None, None, queue=False, **quiet)
+        self.stop.click(self._on_stop, None, None, concurrency_limit=None, **quiet)
+        self.editor.stop(self._on_stop, None, None, concurrency_limit=None, **quiet)
         # One at a time and in order: a list of sentences replaces the one before.
         self.editor.input(self._on_edit, [model], concurrency_limit=1, trigger_mode="multiple", **every)
         signing = [self.sentences, self.name, self.indication, self.history, model]
@@ -205,10 +208,16 @@ class Desk:
         )
 
     def _act(
-        self, request: gr.Request, event: Callable[[Session], object], model: str, *, fields: bool = False
+        self,
+        request: gr.Request,
+        event: Callable[[Session], object],
+        model: str,
+        *,
+        topic: str = "",
+        fields: bool = False,
     ) -> list[Any]:
         key = str(request.session_hash)
-        return self.paint(self.bench.act(key, event, text(model)), key, fields=fields)
+        return self.paint(self.bench.act(key, event, text(model), topic), key, fields=fields)
 
     def _on_load(self, before: str, model: str, request: gr.Request) -> Iterator[list[Any]]:
         key = str(request.session_hash)
@@ -256,7 +265,8 @@ class Desk:
         if act is None:
             yield self._act(request, lambda session: None, model)
             return
-        yield self._act(request, act, model, fields=action in ("open", "phantom", "answer"))
+        topic = "" if action == "dismiss" else "open" if action in ("open", "phantom") else "pair"
+        yield self._act(request, act, model, topic=topic, fields=action in ("open", "phantom", "answer"))
         if again == ["draft"]:
             decoding = settings.decoding(beams, longest, temperature, top_p, seed, length_penalty, ngram)
             yield from self._drafting(request, model, section, prompt, decoding, indication, history, sure=True)
@@ -278,7 +288,7 @@ class Desk:
             reporting.draft(session, text(model), text(section), text(prompt), decoding, sure=sure)
 
         key = str(request.session_hash)
-        yield self._act(request, begin, model)
+        yield self._act(request, begin, model, topic="report")
         yield from self._follow(key, text(model))
 
     def _on_stop(self, request: gr.Request) -> None:
@@ -305,14 +315,14 @@ class Desk:
             self.bench.reporting.set_context(session, text(indication), text(history))
             self.bench.reporting.sign(session, text(name), posted(sentences))
 
-        return self._act(request, sign, model)
+        return self._act(request, sign, model, topic="report")
 
     def _on_export(self, sentences: str, indication: str, history: str, model: str, request: gr.Request) -> list[Any]:
         def export(session: Session) -> None:
             self.bench.reporting.set_context(session, text(indication), text(history))
             self.bench.reporting.export(session, posted(sentences))
 
-        return self._act(request, export, model)
+        return self._act(request, export, model, topic="report")
 
     def _on_model(self, model: str, request: gr.Request) -> list[Any]:
         return self._act(request, lambda session: None, model)

@@ -17,12 +17,11 @@ HISTORY = """
     onSearch: (filters) => trigger('input', filters),
     onOpen: (report) => trigger('select', { report }),
   });
-  window.intervalHistory = page;
   const show = (view) => page.update(view);"""
 
 
-def build(bench: Workbench, tab: gr.Tab, tabs: gr.Tabs, desk: Desk) -> None:
-    """The tab inside the open Blocks context. It searches anew whenever it is turned to."""
+def build(bench: Workbench, tabs: gr.Tabs, desk: Desk) -> None:
+    """The tab inside the open Blocks context."""
     page = module(HISTORY, to_json(HistoryView((), 0, 0, 1, "")), "ivp-history")
 
     def search(event: gr.EventData) -> str:
@@ -43,10 +42,9 @@ def build(bench: Workbench, tab: gr.Tab, tabs: gr.Tabs, desk: Desk) -> None:
 
     def reopen(model: str, event: gr.EventData, request: gr.Request) -> list[Any]:
         key, report = str(request.session_hash), text(data(event).get("report"))
-        screen = bench.act(key, lambda session: bench.searching.reopen(session, report), text(model))
+        screen = bench.act(key, lambda session: bench.searching.reopen(session, report), text(model), "open")
         return [gr.Tabs(selected="read"), *desk.paint(screen, key, fields=True)]
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    tab.select(None, None, None, js="() => { window.intervalHistory?.search(); }", api_visibility="private")
     page.input(search, None, page, trigger_mode="always_last", **quiet)
     page.select(reopen, [desk.settings.model], [tabs, *desk.outputs], **quiet)

@@ -16,8 +16,8 @@ def build(bench: Workbench) -> gr.Blocks:
         with gr.Tabs(selected="read", elem_id="ivp-tabs") as tabs:
             with gr.Tab("Read", id="read"):
                 desk = compare.build(bench)
-            with gr.Tab("History", id="history") as tab:
-                history.build(bench, tab, tabs, desk)
+            with gr.Tab("History", id="history"):
+                history.build(bench, tabs, desk)
         gr.HTML(html_template=f"<p>{labels.RESEARCH_LINE}</p>", elem_id="ivp-research", js_on_load=None)
         desk.on_load(page)
     page.queue(default_concurrency_limit=4, max_size=64, api_open=False)

@@ -109,6 +109,11 @@ def _on_screen(detail: ReportDetail, case: Case | None) -> bool:
 def _lines(session: Session, model_words: str, demonstration: str, signed: bool) -> tuple[Line, ...]:
     lines: list[Line] = []
     detail = session.report
+    if detail is not None and detail.signature is not None:
+        at = detail.signature.signed_at.strftime("%Y-%m-%d %H:%M UTC")
+        lines.append(
+            Line(f"Signed by {detail.signature.name}, {at}. It can be read and exported, not changed.", "signed")
+        )
     draft = detail.drafts[-1] if detail is not None and detail.drafts else None
     if (draft is not None and draft.demonstration) or (draft is None and demonstration):
         lines.append(
@@ -124,7 +129,7 @@ def _lines(session: Session, model_words: str, demonstration: str, signed: bool)
                 "warning",
             )
         )
-    if draft is not None:
+    if draft is not None and not signed:
         lines.extend(_draft_lines(draft, detail))
     return tuple(lines)
 
@@ -156,25 +161,19 @@ def _draft_lines(draft: DraftRow, detail: ReportDetail | None) -> list[Line]:
 
 def editor(session: Session) -> dict[str, Any]:
     """The state for the sentence editor's ``update``; ``number`` is the last change of the page that it includes."""
-    detail, number = session.report, session.edit_number
-    job = session.job
+    detail, job = session.report, session.job
+    section = detail.report.section if detail is not None else ""
+    state: dict[str, Any] = {"title": SECTION_TITLES.get(section, "Findings"), "number": session.edit_number}
     if job is not None and not job.sight.done:
-        return {"mode": "stream", "text": job.sight.text, "status": job.sight.status, "number": number}
+        return state | {"mode": "stream", "text": job.sight.text, "status": job.sight.status}
     if session.case is None or session.case.current is None:
-        return {"mode": "empty", "note": NO_IMAGE, "number": number}
+        return state | {"mode": "empty", "note": NO_IMAGE}
     if detail is None or detail.newest is None:
-        return {"mode": "edit", "sentences": [], "note": EMPTY, "number": number}
+        return state | {"mode": "edit", "sentences": [], "note": EMPTY}
     rows = _sentences(detail, detail.newest)
-    if detail.signature is not None:
-        at = detail.signature.signed_at.strftime("%Y-%m-%d %H:%M UTC")
-        kept = [row for row in rows if row["status"] == "accepted"]
-        return {
-            "mode": "signed",
-            "sentences": kept,
-            "note": f"Signed by {detail.signature.name}, {at}",
-            "number": number,
-        }
-    return {"mode": "edit", "sentences": rows, "number": number}
+    if detail.signature is None:
+        return state | {"mode": "edit", "sentences": rows}
+    return state | {"mode": "signed", "sentences": [row for row in rows if row["status"] == "accepted"], "note": ""}
 
 
 def _sentences(detail: ReportDetail, revision: Revision) -> list[dict[str, str | None]]:

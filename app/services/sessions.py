@@ -53,8 +53,8 @@ class Sessions:
 
 
 def notify(session: Session, text: str, kind: Kind = "problem") -> None:
-    """Show one sentence until it is dismissed; the same sentence is not shown twice. Hold the session's lock."""
+    """Show one sentence about what is being done; the same sentence is not shown twice. Hold the session's lock."""
     if any(notice.text == text for notice in session.notices):
         return
-    notice = Notice(secrets.token_hex(4), text, kind)
+    notice = Notice(secrets.token_hex(4), text, kind, session.topic)
     session.notices = (*session.notices, notice)[-NOTICES:]

@@ -20,11 +20,15 @@ Kind = Literal["info", "warning", "problem"]
 
 @dataclass(frozen=True)
 class Notice:
-    """One sentence to the reader that stays until dismissed."""
+    """One sentence to the reader that stays until dismissed, or until the reader does the same kind of thing again.
+
+    ``topic`` is that kind: "open", "pair" or "report".
+    """
 
     id: str
     text: str
     kind: Kind
+    topic: str
 
 
 @dataclass(frozen=True)
@@ -105,5 +109,6 @@ class Session:
     question: Question | None = None
     job: DraftJob | None = None
     edit_number: int = 0
+    topic: str = "open"
     exports: tuple[Exported, ...] = ()
     used_at: float = 0.0

@@ -83,7 +83,7 @@ class Line:
     """One line about the report above its sentences."""
 
     text: str
-    kind: Literal["info", "warning", "mark"]
+    kind: Literal["info", "warning", "mark", "signed"]
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,16 @@ class Workbench:
             finally:
                 bench.stop_all()
 
-    def act(self, key: str, event: Callable[[Session], object], model: str = "") -> Screen:
-        """Do one event of the page ``key`` and return its screen. An error becomes a notice; nothing is raised."""
+    def act(self, key: str, event: Callable[[Session], object], model: str = "", topic: str = "") -> Screen:
+        """Do one event of the page ``key`` and return its screen. An error becomes a notice; nothing is raised.
+
+        What was said about the same ``topic`` before has been answered by the reader's trying again, and goes.
+        """
         session = self.sessions.get(key)
         with session.lock:
+            if topic:
+                session.topic = topic
+                session.notices = tuple(notice for notice in session.notices if notice.topic != topic)
             try:
                 event(session)
             except Exception as error:

@@ -5,7 +5,7 @@
  * ever set as text. Knows no server but /intake (drops) and /image/{sha}/thumbnail (small pictures).
  */
 
-import { el, isTypedIn, setText } from "./dom.mjs";
+import { el, isTyping, setText } from "./dom.mjs";
 import { mountIntake } from "/static/intake.mjs";
 import { ImageList } from "./imagelist.mjs";
 
@@ -49,6 +49,7 @@ class CaseBar {
     this.#view = view;
     setText(this.#patient, view.open ? view.patient : "No patient open");
     this.#patient.classList.toggle("ivp-unknown", view.open && !view.identified);
+    this.#study.classList.toggle("ivp-hint", !view.open);
     setText(this.#study, view.open && view.study ? `Current: ${view.study}` : view.open ? "" : "Drop a current and a prior study anywhere on this page.");
     setText(this.#prior, view.open ? view.prior : "");
     this.#buttons.older.hidden = !view.open || view.older === 0;
@@ -87,7 +88,7 @@ class CaseBar {
 
   /** G goes to an older prior wherever the focus is, but never while somebody types. */
   #key(event) {
-    if (event.key.toLowerCase() !== "g" || event.ctrlKey || event.metaKey || event.altKey || event.repeat || isTypedIn(event.target)) return;
+    if (event.key.toLowerCase() !== "g" || event.ctrlKey || event.metaKey || event.altKey || event.repeat || isTyping(event)) return;
     if (document.querySelector("dialog[open]") || !this.#view?.older) return;
     event.preventDefault();
     this.#act({ action: "older" });

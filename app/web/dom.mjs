@@ -17,7 +17,7 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Whether somebody may be typing there: keys are not shortcuts then. */
-export function isTypedIn(node) {
-  return Boolean(node?.closest?.("input, textarea, select, [contenteditable=''], [contenteditable='true']"));
+/** Whether a key event comes from where somebody types, inside a shadow root too: it is no shortcut then. */
+export function isTyping(event) {
+  return Boolean(event.composedPath()[0]?.closest?.("input, textarea, select, [contenteditable=''], [contenteditable='true']"));
 }

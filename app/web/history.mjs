@@ -1,6 +1,6 @@
-/* The history: filters above, reports below. Enter or a click opens one.
+/* The history: filters above, reports below. Enter or a click opens one. It searches anew whenever it comes into sight.
  *
- * mountHistory(element, {onSearch(filters), onOpen(report_id)}) -> {update(view), search()}
+ * mountHistory(element, {onSearch(filters), onOpen(report_id)}) -> {update(view)}
  */
 
 import { el, setText } from "./dom.mjs";
@@ -10,7 +10,7 @@ const TYPING_MS = 250;
 
 export function mountHistory(element, { onSearch = () => {}, onOpen = () => {} } = {}) {
   const page = new History(element, onSearch, onOpen);
-  return Object.freeze({ update: (view) => page.update(view), search: () => page.search(0) });
+  return Object.freeze({ update: (view) => page.update(view) });
 }
 
 class History {
@@ -40,6 +40,7 @@ class History {
     const head = ["State", "Patient", "ID", "Study", "Report", "Changed", "Signed by"].map((words) => el("th", { scope: "col" }, words));
     element.replaceChildren(el("section", { class: "ivp-history", "aria-label": "History" }, this.#form, this.#message,
       el("div", { class: "ivp-table" }, el("table", {}, el("thead", {}, el("tr", {}, ...head)), this.#body)), this.#pager));
+    new IntersectionObserver((seen) => { if (seen.some((entry) => entry.isIntersecting)) this.search(this.#offset); }).observe(element);
   }
 
   search(offset) {
@@ -62,7 +63,7 @@ class History {
     const cells = [
       el("td", {}, el("span", { class: `ivp-state ivp-state--${row.state}` }, row.state)),
       el("td", {}, row.patient), el("td", { class: "ivp-nowrap" }, row.patient_id), el("td", { class: "ivp-nowrap" }, row.study),
-      el("td", { class: "ivp-text" }, row.demonstration ? el("span", { class: "ivp-demo", title: "Drafted by a demonstration model" }, "demo") : null, row.text || "\u2013"),
+      el("td", {}, el("div", { class: "ivp-text" }, row.demonstration ? el("span", { class: "ivp-demo", title: "Drafted by a demonstration model" }, "demo") : null, row.text || "\u2013")),
       el("td", { class: "ivp-nowrap" }, row.updated), el("td", {}, row.signer)];
     return el("tr", { tabindex: 0, role: "button", "data-report": row.report_id, "aria-label": `Open the report on ${row.patient}, ${row.study}`,
       onclick: open, onkeydown: (event) => { if (event.key === "Enter") open(); } }, ...cells);

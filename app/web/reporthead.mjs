@@ -18,8 +18,8 @@ export function mountExports(element) {
   element.replaceChildren(list);
   return Object.freeze({
     update(files) {
-      list.replaceChildren(...files.map(({ name, ticket }) =>
-        el("li", {}, el("a", { href: `/export/${ticket}`, download: name, class: "ivp-download" }, name.endsWith(".pdf") ? "Download PDF" : "Download text"))));
+      list.replaceChildren(el("li", { class: "ivp-dim" }, "Saved. Download:"), ...files.map(({ name, ticket }) =>
+        el("li", {}, el("a", { href: `/export/${ticket}`, download: name, title: name, class: "ivp-download" }, name.endsWith(".pdf") ? "PDF" : "text"))));
       list.hidden = files.length === 0;
     },
   });

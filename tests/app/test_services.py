@@ -351,7 +351,7 @@ def test_signing_needs_every_sentence_and_a_name_and_freezes(pilot: Pilot, pair:
     assert "Type your name" in pilot.notices()[-1]
     screen = pilot.sign()
     assert screen.report.signed and not screen.report.can_write and not screen.report.can_draft
-    assert "Dr. A. Reader" in screen.report.editor["note"]
+    assert any("Dr. A. Reader" in line.text for line in screen.report.lines)
     edited = pilot.review([one | {"text": "Changed."}, two, three])
     assert "signed" in pilot.notices()[-1] and edited.report.editor["sentences"][0]["text"] == "The heart is enlarged."
 
