@@ -148,7 +148,14 @@ def test_without_a_network_one_sentence_says_so(made: Path, start: Any) -> None:
 def test_ctrl_c_stops_pip_and_leaves_nothing_marked(made: Path, start: Any) -> None:
     slow, pid = slow_pip(made, seconds=60)
     command = [base_python(), str(made / "launch.py"), "train"]
-    child = subprocess.Popen(command, env=pip_environment(made), stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background leaves SIGINT ignored; at a terminal it is not.
+    child = subprocess.Popen(
+        command,
+        env=pip_environment(made),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for(pid)
     child.send_signal(signal.SIGINT)
     _, said = child.communicate(timeout=120)

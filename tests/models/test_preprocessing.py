@@ -48,7 +48,7 @@ def test_padding_is_the_mean_on_both_sides(width: int, height: int) -> None:
     pixels = to_uint8(white, SMALL)
     if width == height:
         assert (pixels == 255).all()
-    if max(width, height) >= 3 * min(width, height):
+    if abs(width - height) // 2 >= 6:  # wider than what the bicubic filter mixes at these sizes
         corner = int(0.5307 * 255)
         assert (pixels[0, 0] == corner).all()
         assert (pixels[-1, -1] == corner).all()
