@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.imaging.intake import read_image
 from engine.imaging.matching import check_same_patient
+from engine.imaging.reader import Reader
 from engine.imaging.types import Image
 
 
@@ -25,6 +26,10 @@ class Comparison:
             check_same_patient(self.current, self.prior)
 
     @classmethod
-    def open(cls, current: str | Path, prior: str | Path | None = None) -> Comparison:
-        """Read one or two files. Raises UnreadableFile, naming the file, and PatientMismatch."""
-        return cls(read_image(Path(current)), None if prior is None else read_image(Path(prior)))
+    def open(cls, current: str | Path, prior: str | Path | None = None, *, reader: Reader | None = None) -> Comparison:
+        """Read one or two files; who opens many gives a ``reader``, whose worker process then serves all of them.
+
+        Raises UnreadableFile, naming the file, and PatientMismatch.
+        """
+        with nullcontext(reader) if reader is not None else Reader() as shared:
+            return cls(shared.read(Path(current)), None if prior is None else shared.read(Path(prior)))

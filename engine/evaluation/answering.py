@@ -20,6 +20,7 @@ from engine.datasets.libra import IMAGE_TEXT, Answer, Question, read_answers
 from engine.drafting import Comparison, Decoding, Draft, ModelInfo
 from engine.drafting.question import CONTEXT
 from engine.errors import InputError, UsageError
+from engine.imaging.reader import Reader
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +76,11 @@ def answer(
     kept = _kept(output, made_with) if resume else _fresh(output)
     failed: list[tuple[str, str]] = []
     done = 0
-    with output.open("a", encoding="utf-8") as stream:
+    with output.open("a", encoding="utf-8") as stream, Reader() as reader:
         for number, question in enumerate(questions, 1):
             if question.id not in kept:
                 try:
-                    line = _answer(engine, question, decoding, prior, made_with).to_line()
+                    line = _answer(engine, question, decoding, prior, made_with, reader).to_line()
                 except InputError as error:
                     failed.append((question.id, str(error)))
                     log.warning("a question was left out: %s", type(error).__name__)
@@ -92,10 +93,12 @@ def answer(
     return Outcome(done, len(questions) - done - len(failed), tuple(failed))
 
 
-def _answer(engine: Drafter, question: Question, decoding: Decoding, prior: Prior, made_with: dict[str, Any]) -> Answer:
+def _answer(
+    engine: Drafter, question: Question, decoding: Decoding, prior: Prior, made_with: dict[str, Any], reader: Reader
+) -> Answer:
     began = time.perf_counter()
     prompt, _, context = question.text.replace(IMAGE_TEXT, "").strip().partition(CONTEXT)
-    draft = engine.draft(_shown(question, prior), prompt=prompt, context=context, decoding=decoding)
+    draft = engine.draft(_shown(question, prior, reader), prompt=prompt, context=context, decoding=decoding)
     shown = prior if len(question.images) == 2 else "none"
     metadata = made_with | {
         "prior": shown,
@@ -109,11 +112,11 @@ def _answer(engine: Drafter, question: Question, decoding: Decoding, prior: Prio
     return Answer(question.id, question.text, draft.text, uuid.uuid4().hex, engine.info.name, metadata)
 
 
-def _shown(question: Question, prior: Prior) -> Comparison:
+def _shown(question: Question, prior: Prior, reader: Reader) -> Comparison:
     current = question.images[0]
     if len(question.images) == 1 or prior == "none":
-        return Comparison.open(current)
-    return Comparison.open(current, current if prior == "dummy" else question.images[1])
+        return Comparison.open(current, reader=reader)
+    return Comparison.open(current, current if prior == "dummy" else question.images[1], reader=reader)
 
 
 def _plain(decoding: Decoding) -> dict[str, Any]:

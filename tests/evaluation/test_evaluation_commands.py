@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import REFERENCES, write_answers
+from five_studies import REFERENCES, write_answers
 from test_baseline import make
 
 from engine.cli import main

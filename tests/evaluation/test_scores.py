@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import REFERENCES, write_answers
+from five_studies import REFERENCES, write_answers
 
 from engine.datasets.libra import Answer, Reference, read_answers, read_references
 from engine.errors import DatasetError, InputError
