@@ -95,6 +95,7 @@ class Desk:
                     self.history = gr.Textbox(label="History", lines=1, max_lines=3, max_length=2000)
                 with gr.Row(elem_id="ivp-actions"):
                     self.draft = gr.Button("Draft", variant="primary", interactive=False, elem_id="ivp-draft")
+                    self.fresh = gr.Button("New report on these images", visible=False, elem_id="ivp-fresh")
                     self.stop = gr.Button("Stop", variant="stop", visible=False, elem_id="ivp-stop")
                 self.lines = module(LINES, "[]", "ivp-lines")
                 self.editor = module(EDITOR, json.dumps(first.report.editor), "ivp-editor")
@@ -126,6 +127,7 @@ class Desk:
             self.editor,
             self.draft,
             self.stop,
+            self.fresh,
             self.signing,
             self.export,
             self.files,
@@ -154,6 +156,7 @@ class Desk:
                 value=report.draft_label, interactive=report.can_draft, visible=not (report.drafting or report.signed)
             ),
             gr.update(visible=report.drafting),
+            gr.update(visible=report.signed),
             gr.update(visible=report.can_write),
             gr.update(interactive=report.can_export),
             json.dumps([asdict(file) for file in report.exports], ensure_ascii=False),
@@ -182,6 +185,7 @@ class Desk:
         self.draft.click(
             self._on_draft, [model, self.indication, self.history, *decoding], concurrency_limit=16, **every
         )
+        self.fresh.click(self._on_fresh, [model], **every)
         self.stop.click(self._on_stop, None, None, concurrency_limit=None, **quiet)
         self.editor.stop(self._on_stop, None, None, concurrency_limit=None, **quiet)
         # One at a time and in order: a list of sentences replaces the one before.
@@ -293,6 +297,9 @@ class Desk:
 
     def _on_stop(self, request: gr.Request) -> None:
         self.bench.act(str(request.session_hash), self.bench.reporting.stop)
+
+    def _on_fresh(self, model: str, request: gr.Request) -> list[Any]:
+        return self._act(request, self.bench.reporting.clear, model, topic="report", fields=True)
 
     def _on_edit(self, model: str, event: gr.EventData, request: gr.Request) -> list[Any]:
         sent = data(event)

@@ -65,7 +65,7 @@ def with_current(case: Case, current: Image | None) -> Case:
     if current is None:
         return replace(case, current=None, prior=None, reason=NO_CURRENT, older=(), warnings=())
     choice = matching.choose_prior(current, case.studies)
-    reason = f"Prior: {wording.title(choice.image)}. {choice.reason}" if choice.image is not None else choice.reason
+    reason = f"Prior: {choice.reason[0].lower()}{choice.reason[1:]}" if choice.image is not None else choice.reason
     return _compared(replace(case, current=current, reason=reason, older=choice.older), choice.image)
 
 

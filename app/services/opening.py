@@ -104,13 +104,15 @@ class Opening:
 
     def _ask(self, session: Session, text: str, groups: Sequence[tuple[Study, ...]]) -> None:
         options = [Option(str(number), f"Open {self._label(group)}") for number, group in enumerate(groups)]
-        keep = Option("keep", "Open none" if session.case is None else f"Keep {wording.patient(session.case.patient)}")
+        keep = Option(
+            "keep", "Open none" if session.case is None else f"Keep {wording.patient_short(session.case.patient)}"
+        )
         session.question = Question(secrets.token_hex(4), "patient", text, (*options, keep), groups=tuple(groups))
 
     @staticmethod
     def _label(group: tuple[Study, ...]) -> str:
         images = sum(len(study.images) for study in group)
-        return f"{wording.patient(group[0].patient)} ({images} image{'s' if images != 1 else ''})"
+        return f"{wording.patient_short(group[0].patient)}, {images} image{'s' if images != 1 else ''}"
 
     def begin(self, session: Session, studies: tuple[Study, ...]) -> None:
         """A new case with these studies and, of a known patient, the earlier ones of the history."""
@@ -267,10 +269,11 @@ class Opening:
             if image is None or image.patient.id:
                 raise NotFound("This picture is not one that can be described here.")
             acquired = _when(entry.get("date"))
+            if image.acquired is not None and (acquired is None or acquired.date() == image.acquired.date()):
+                acquired = image.acquired  # the file knows the time of day as well
+            view = _view(entry.get("view"))
             described.append(
-                intake.describe(image, patient=who, acquired=acquired, view=_view(entry.get("view")))
-                if who.id
-                else intake.describe(image, patient=image.patient, acquired=acquired, view=_view(entry.get("view")))
+                intake.describe(image, patient=who if who.id else image.patient, acquired=acquired, view=view)
             )
             roles[image.sha256] = str(entry.get("role", ""))
         if sum(role == "current" for role in roles.values()) > 1 or sum(role == "prior" for role in roles.values()) > 1:
@@ -326,7 +329,7 @@ class Opening:
         except NotFound:
             pass
         image = replace(intake.read_image(self.records.image_file(row.sha256)), source=row.source)
-        if image.format != "DICOM":
+        if not image.patient.id:
             patient = Patient(who.id, who.issuer, who.name, who.birth_date, who.sex)
             image = intake.describe(image, patient=patient, acquired=row.acquired, view=View(row.view or "UNKNOWN"))
         self.images.add(image)

@@ -197,6 +197,7 @@ class Reporting:
         signer = review.clean(name)
         if not signer:
             raise UsageError("Type your name to sign.")
+        review.refuse_undecided(session.report.newest)
         report = session.report.report
         try:
             with self._of(report.id):

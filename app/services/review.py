@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.errors import Conflict, UsageError
+from engine.errors import Conflict, NotReviewed, UsageError
 from engine.records import Revision, Sentence
 from engine.reports.findings import compares
 from engine.reports.sentences import split
@@ -85,6 +85,20 @@ def _sentence(identifier: str, text: str, status: str, base: Sentence | None) ->
         kept = "accepted" if status == "accepted" else "rejected" if status == "rejected" else "unreviewed"
         return Sentence(identifier, words, "ai", kept)  # type: ignore[arg-type]
     return Sentence(identifier, text, "edited", "rejected" if status == "rejected" else "accepted", words)
+
+
+def refuse_undecided(revision: Revision | None) -> None:
+    """Raise NotReviewed, naming the first sentence that nobody has decided on."""
+    if revision is None:
+        return
+    left = [(n, sentence) for n, sentence in enumerate(revision.sentences, 1) if not sentence.decided]
+    if left:
+        number, first = left[0]
+        words = first.text if len(first.text) <= 80 else f"{first.text[:77]}..."
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        raise NotReviewed(
+            f'Not reviewed yet: sentence {number}, "{words}"{more}. Accept, edit or reject every sentence, then sign.'
+        )
 
 
 def flag(sentence: Sentence, *, has_prior: bool, cancelled: bool) -> str | None:

@@ -34,6 +34,14 @@ def patient(who: Patient, on: datetime | None = None) -> str:
     return " · ".join(parts)
 
 
+def patient_short(who: Patient) -> str:
+    """Name and id, for a button."""
+    if not who.id:
+        return f"the pictures that are {NOT_IDENTIFIED}"
+    called = name(who.name)
+    return f"{called} (ID {who.id})" if called and called != who.id else f"ID {who.id}"
+
+
 def when(image: Image) -> str:
     """The study's date and time, with its doubt."""
     if image.acquired is None:

@@ -21,7 +21,7 @@ class CaseBar {
   #study = el("span", { class: "ivp-study" });
   #prior = el("span", { class: "ivp-prior" });
   #notices = el("ul", { class: "ivp-notices", "aria-live": "polite" });
-  #question = el("div", { class: "ivp-question", role: "alertdialog", hidden: true });
+  #question = el("div", { class: "ivp-question", role: "alertdialog", "aria-label": "Question", tabindex: -1, hidden: true });
   #images;
   #buttons;
 
@@ -52,6 +52,7 @@ class CaseBar {
     this.#study.classList.toggle("ivp-hint", !view.open);
     setText(this.#study, view.open && view.study ? `Current: ${view.study}` : view.open ? "" : "Drop a current and a prior study anywhere on this page.");
     setText(this.#prior, view.open ? view.prior : "");
+    for (const line of [this.#patient, this.#study, this.#prior]) line.title = line.textContent;
     this.#buttons.older.hidden = !view.open || view.older === 0;
     setText(this.#buttons.older, `Older prior (${view.older})`);
     this.#buttons.swap.hidden = !view.swap;
@@ -68,10 +69,10 @@ class CaseBar {
     this.#question.hidden = !question;
     if (!question || this.#question.dataset.id === question.id) return;
     this.#question.dataset.id = question.id;
-    this.#question.replaceChildren(el("p", {}, question.text), ...question.options.map(({ key, label }, n) =>
-      el("button", { type: "button", class: n === 0 ? "ivp-button ivp-primary" : "ivp-button", "data-option": key,
+    this.#question.replaceChildren(el("p", {}, question.text), ...question.options.map(({ key, label }) =>
+      el("button", { type: "button", class: "ivp-button", "data-option": key,
         onclick: () => this.#act({ action: "answer", question: question.id, option: key }) }, label)));
-    this.#question.querySelector("button")?.focus();
+    this.#question.focus();  // not a button: a question is answered on purpose, never by a stray Enter
   }
 
   #showNotices(notices) {

@@ -52,7 +52,7 @@ def test_from_drop_to_signed_report_and_back_after_a_restart(
         screen.drop(*files)
         screen.loaded()
         prior = page.inner_text(".ivp-prior")
-        assert prior.startswith("Prior: ") and "Newest earlier" in prior
+        assert prior.startswith("Prior: ") and "newest earlier" in prior
         assert page.locator("[data-role=prior] .iv-label").first.inner_text().upper().startswith("PRIOR")
         patient = page.inner_text(".ivp-patient")
         assert "Phantom" in patient and "not identified" not in patient
@@ -64,7 +64,7 @@ def test_from_drop_to_signed_report_and_back_after_a_restart(
 
         screen.sign(READER)
         page.wait_for_selector(".ivp-notice")
-        assert "not reviewed" in page.inner_text(".ivp-notice")
+        assert "Not reviewed yet: sentence 1" in page.inner_text(".ivp-notice")
 
         screen.act(0, "edit")
         screen.type_sentence("The heart is <b>enlarged</b>.")

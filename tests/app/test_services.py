@@ -345,7 +345,7 @@ def test_signing_needs_every_sentence_and_a_name_and_freezes(pilot: Pilot, pair:
     one, two, three = pilot.sentences()
     pilot.review([one | {"status": "accepted"}, two, three])
     pilot.sign()
-    assert "2 sentences are not reviewed" in pilot.notices()[-1]
+    assert 'sentence 2, "There is a small' in pilot.notices()[-1]
     pilot.accept_all()
     pilot.sign("   ")
     assert "Type your name" in pilot.notices()[-1]
