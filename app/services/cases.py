@@ -25,17 +25,25 @@ CONFIRMED = "You have said that both images are of the same patient."
 
 def group(studies: Iterable[Study]) -> tuple[tuple[Study, ...], ...]:
     """The studies by patient, in the order dropped. Studies that name no patient form one group, the last."""
-    groups: dict[tuple[str, str], list[Study]] = {}
+    known: list[list[Study]] = []
+    unknown: list[Study] = []
     for study in studies:
-        groups.setdefault((study.patient.id, study.patient.issuer), []).append(study)
-    known = [tuple(found) for key, found in groups.items() if key[0]]
-    unknown = [study for key, found in groups.items() if not key[0] for study in found]
-    return (*known, tuple(unknown)) if unknown else tuple(known)
+        if not study.patient.id:
+            unknown.append(study)
+            continue
+        mine = next((group for group in known if all(same_patient(one.patient, study.patient) for one in group)), None)
+        if mine is None:
+            known.append([study])
+        else:
+            mine.append(study)
+    return tuple(tuple(group) for group in (*known, unknown) if group)
 
 
 def same_patient(one: Patient, other: Patient) -> bool:
-    """Whether both are the same known patient."""
-    return bool(one.id) and (one.id, one.issuer) == (other.id, other.issuer)
+    """Whether both are the same known patient; who issued the id counts only where both say it."""
+    ids = {patient.id.strip().casefold() for patient in (one, other)}
+    issuers = {patient.issuer.strip().casefold() for patient in (one, other)} - {""}
+    return len(ids) == 1 and "" not in ids and len(issuers) < 2
 
 
 def merge(old: Iterable[Study], new: Iterable[Study]) -> tuple[Study, ...]:

@@ -6,6 +6,7 @@ Knows no widget.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections import OrderedDict
@@ -22,11 +23,14 @@ from app.services.sessions import notify
 from app.services.state import Case, Option, Question, Session
 from engine.errors import NotFound, UsageError
 from engine.imaging import intake
+from engine.imaging.reader import Reader
 from engine.imaging.types import Image, Patient, Study, View
 from engine.paths import scratch
 from engine.records import Records, StoredImage, StoredPatient
 
-TICKETS = 32
+log = logging.getLogger(__name__)
+
+TICKETS = 4
 STORED_PRIORS = 6
 """How many earlier images of a patient are read back from the history to be offered as priors."""
 
@@ -142,32 +146,35 @@ class Opening:
         if not who.id:
             return studies
         here = {image.sha256 for study in studies for image in study.images}
+        earlier = [
+            row for stored in self.records.stored_studies(who) for row in stored.images if row.sha256 not in here
+        ]
+        wanted = {row.sha256 for row in earlier[:STORED_PRIORS]}
         found: list[Study] = []
-        left = STORED_PRIORS
-        for stored in self.records.stored_studies(who):
-            images: list[Image] = []
-            for row in stored.images:
-                if row.sha256 in here or left == 0:
-                    continue
-                left -= 1
-                try:
-                    images.append(self.read_back(row, stored.patient))
-                except Exception:
-                    notify(
-                        session, "An earlier image of this patient could not be read back from the history.", "warning"
+        with Reader() as reader:
+            for stored in self.records.stored_studies(who):
+                images: list[Image] = []
+                for row in stored.images:
+                    if row.sha256 not in wanted:
+                        continue
+                    try:
+                        images.append(self.read_back(row, stored.patient, reader))
+                    except Exception as error:
+                        log.warning("a stored image was not read back: %s", type(error).__name__)
+                        words = "An earlier image of this patient could not be read back from the history."
+                        notify(session, words, "warning")
+                if images:
+                    found.append(
+                        Study(
+                            stored.uid,
+                            who,
+                            stored.acquired,
+                            stored.date_reliable,
+                            stored.accession,
+                            stored.description,
+                            tuple(images),
+                        )
                     )
-            if images:
-                found.append(
-                    Study(
-                        stored.uid,
-                        who,
-                        stored.acquired,
-                        stored.date_reliable,
-                        stored.accession,
-                        stored.description,
-                        tuple(images),
-                    )
-                )
         return cases.merge(found, studies)
 
     # -- the pair -------------------------------------------------------------------------------------------------
@@ -259,6 +266,8 @@ class Opening:
         """
         case, form = self._case(session), _mapping(sent)
         who = _patient(_mapping(form.get("patient")))
+        if cases.same_patient(who, case.patient):
+            who = case.patient
         entries = form.get("images")
         if not isinstance(entries, list):
             raise UsageError("The form arrived damaged; reload the page.")
@@ -288,8 +297,8 @@ class Opening:
                 session, lambda: cases.with_current(changed, current), replace(changed, current=current, prior=None)
             )
             if prior is not None:
-                if not who.id:
-                    # Naming one picture as the prior of the other is saying that both are of one person.
+                if not (current.patient.id or prior.patient.id):
+                    # Naming one unknown picture as the prior of the other is saying that both are of one person.
                     paired = replace(paired, confirmed=paired.confirmed | {frozenset({current.sha256, prior.sha256})})
                 paired = self._guarded(session, lambda: cases.with_prior(paired, prior), paired)
             self.show(session, paired)
@@ -322,13 +331,13 @@ class Opening:
         )
         session.case = replace(case, studies=tuple(studies), current=current, prior=prior)
 
-    def read_back(self, row: StoredImage, who: StoredPatient) -> Image:
+    def read_back(self, row: StoredImage, who: StoredPatient, reader: Reader | None = None) -> Image:
         """An image of the history, with what was said about it, known to this process from now on."""
         try:
             return self.images.get(row.sha256)
         except NotFound:
             pass
-        image = replace(intake.read_image(self.records.image_file(row.sha256)), source=row.source)
+        image = replace(intake.read_image(self.records.image_file(row.sha256), reader), source=row.source)
         if not image.patient.id:
             patient = Patient(who.id, who.issuer, who.name, who.birth_date, who.sex)
             image = intake.describe(image, patient=patient, acquired=row.acquired, view=View(row.view or "UNKNOWN"))

@@ -7,8 +7,8 @@ from typing import Any
 from app.services import review, wording
 from app.services.models import ModelHost
 from app.services.state import Case, Session
-from app.services.views import CaseView, ImageLine, Line, Panes, QuestionView, ReportView, Screen
-from engine.imaging.types import Image
+from app.services.views import CaseView, ImageLine, Line, Panes, Person, QuestionView, ReportView, Screen
+from engine.imaging.types import Image, Patient
 from engine.records import DraftRow, ReportDetail, Revision
 from engine.reports import labels
 
@@ -28,13 +28,14 @@ def case_view(session: Session) -> CaseView:
     question = session.question
     asked = QuestionView(question.id, question.text, question.options) if question is not None else None
     if case is None:
-        return CaseView(False, "", False, "", "", 0, False, (), False, session.notices, asked)
+        return CaseView(False, "", False, Person("", "", "", ""), "", "", 0, False, (), False, session.notices, asked)
     lines = tuple(_line(image, case) for image in case.images)
     current = case.current
     return CaseView(
         open=True,
         patient=wording.patient(case.patient, current.acquired if current is not None else None),
         identified=bool(case.patient.id),
+        person=_person(case.patient),
         study=f"{wording.title(current)}{_described(current)}" if current is not None else "",
         prior=case.reason,
         older=len(case.older),
@@ -44,6 +45,11 @@ def case_view(session: Session) -> CaseView:
         notices=session.notices,
         question=asked,
     )
+
+
+def _person(patient: Patient) -> Person:
+    born = patient.birth_date.isoformat() if patient.birth_date is not None else ""
+    return Person(patient.id, patient.name, born, patient.sex)
 
 
 def _described(image: Image) -> str:
@@ -89,7 +95,7 @@ def report_view(session: Session, models: ModelHost, model: str) -> ReportView:
         indication=session.indication,
         history=session.history,
         can_write=ready and not signed and not drafting,
-        can_draft=ready and not signed and not drafting and status.state not in ("none", "failed"),
+        can_draft=ready and not signed and not drafting and status.state != "none",
         draft_label="Draft again" if detail is not None and detail.drafts and _on_screen(detail, case) else "Draft",
         drafting=drafting,
         signed=signed,

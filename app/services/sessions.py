@@ -8,7 +8,7 @@ import time
 
 from app.services.state import Kind, Notice, Session
 
-MOST = 64
+MOST = 16
 FORGET_AFTER = 24 * 3600.0
 NOTICES = 12
 

@@ -18,6 +18,7 @@ __all__ = [
     "ImageLine",
     "Line",
     "Panes",
+    "Person",
     "QuestionView",
     "ReportView",
     "Screen",
@@ -52,12 +53,23 @@ class QuestionView:
 
 
 @dataclass(frozen=True)
+class Person:
+    """Who is on the screen, as the form for pictures asks for it."""
+
+    id: str
+    name: str
+    birth_date: str
+    sex: str
+
+
+@dataclass(frozen=True)
 class CaseView:
     """The top bar. ``ask`` opens the image list by itself: the reader has to say which picture is which."""
 
     open: bool
     patient: str
     identified: bool
+    person: Person
     study: str
     prior: str
     older: int

@@ -77,9 +77,15 @@ export class ImageList {
         field("Patient ID", el("input", { name: "id", maxlength: 64, autocomplete: "off" })),
         field("Name", el("input", { name: "name", maxlength: 128, autocomplete: "off" })),
         field("Born", el("input", { type: "date", name: "birth_date" })),
-        field("Sex", choice("sex", SEXES, ""))),
+        field("Sex", choice("sex", SEXES, "")),
+        view.person.id ? el("button", { type: "button", class: "ivp-button", "data-action": "same-person", onclick: () => this.#fill(view.person) },
+          "Same patient as on the screen") : null),
       el("div", { class: "ivp-form-foot" }, el("span", { class: "ivp-dim" }, "Without an ID the pictures stay \u201cnot identified\u201d: drafting works, signing and exporting do not."),
         el("button", { type: "submit", class: "ivp-button ivp-primary", "data-action": "identify" }, "Use these")));
+  }
+
+  #fill(person) {
+    for (const [name, value] of Object.entries(person)) this.#form.elements[name].value = value;
   }
 
   #send(event) {

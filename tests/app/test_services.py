@@ -286,6 +286,47 @@ def test_a_draft_goes_on_when_the_page_is_reloaded(pilot: Pilot, pair: Path, fak
     assert len(pilot.screen.report.editor["sentences"]) == 3, "the page that was left shows it as well"
 
 
+def test_a_draft_that_runs_when_the_viewer_ends_is_kept_as_cancelled(
+    home: Path, model: Path, fake: FakeEngine, pair: Path
+) -> None:
+    fake.gate = threading.Semaphore(3)
+    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+        pilot = Pilot(bench, str(model))
+        pilot.drop(pair)
+        pilot.start_draft()
+        wait_for(lambda: pilot.screen.report.editor.get("text", "").endswith("is"))
+        threading.Timer(0.2, fake.gate.release, [2]).start()
+    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+        row = bench.history(Filters()).rows[0]
+        assert [draft.finished for draft in bench.records.report(row.report_id).drafts] == ["cancelled"]
+
+
+def test_a_signed_report_leaves_room_for_a_new_one(pilot: Pilot, pair: Path) -> None:
+    pilot.drop(pair)
+    pilot.draft()
+    pilot.accept_all()
+    assert pilot.sign().report.signed
+    screen = pilot.act(pilot.bench.reporting.clear)
+    assert not screen.report.signed and screen.report.can_draft
+    pilot.draft()
+    assert pilot.bench.history(Filters()).total == 2
+
+
+def test_a_picture_of_the_patient_on_screen_joins_the_case(pilot: Pilot, pair: Path, tmp_path: Path) -> None:
+    screen = pilot.drop(sorted(pair.rglob("*.dcm"))[-1])
+    person = screen.case.person
+    screen = pilot.drop(picture(tmp_path / "old.png", 8))
+    unknown = next(image for image in screen.case.images if not image.identified)
+    said = form((unknown.sha256, "prior", "2001-01-01"), id=person.id.lower(), name=person.name)
+    screen = pilot.act(lambda s: pilot.bench.opening.identify(s, said))
+    assert screen.panes.prior == unknown.sha256 and screen.case.question is None
+    pilot.drop(picture(tmp_path / "older.png", 9))
+    more = next(image for image in pilot.screen.case.images if not image.identified)
+    stranger = form((more.sha256, "prior", "2000-01-01"), id="SOMEBODY ELSE")
+    pilot.act(lambda s: pilot.bench.opening.identify(s, stranger))
+    assert "not compared" in pilot.notices()[-1] and pilot.screen.panes.prior == unknown.sha256
+
+
 def test_everything_but_drafting_works_without_a_model(
     home: Path, pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,7 +350,7 @@ def test_a_model_that_cannot_be_loaded_says_why(home: Path, model: Path, pair: P
         pilot = Pilot(bench, str(model))
         pilot.drop(pair)
         screen = pilot.draft()
-        assert not screen.report.drafting and not screen.report.can_draft
+        assert not screen.report.drafting and screen.report.can_draft, "it may be tried again"
         assert "cut off" in pilot.notices()[0] and any("damaged" in line.text for line in screen.report.lines)
 
 
