@@ -31,6 +31,8 @@ from engine.records import Records, StoredImage, StoredPatient
 log = logging.getLogger(__name__)
 
 TICKETS = 4
+ADDED = "Images were added; the pair on the screen has not changed. Choose others under Images."
+ADDED_UNKNOWN = "A picture without a patient was added. Say under Images what it is."
 STORED_PRIORS = 6
 """How many earlier images of a patient are read back from the history to be offered as priors."""
 
@@ -100,8 +102,7 @@ class Opening:
             self._join(session, session.case, group)
         unknown = [group for group in other if not group[0].patient.id]
         if unknown and len(other) == 1:
-            self._join(session, session.case, unknown[0])
-            notify(session, "A picture without a patient was added. Say under Images what it is.", "info")
+            self._join(session, session.case, unknown[0], ADDED_UNKNOWN)
         elif other:
             text = "These files are of another patient. The report on the screen stays in the history."
             self._ask(session, text, other)
@@ -126,7 +127,7 @@ class Opening:
         self.reporting.clear(session)
         session.indication = session.history = ""
 
-    def _join(self, session: Session, case: Case, studies: tuple[Study, ...]) -> None:
+    def _join(self, session: Session, case: Case, studies: tuple[Study, ...], words: str = ADDED) -> None:
         """More images of the patient on the screen: the pair is chosen anew unless a report has been begun on it."""
         merged = cases.merge(case.studies, studies)
         fresh = cases.begin(merged)
@@ -137,7 +138,6 @@ class Opening:
             return
         kept = replace(case, studies=merged)
         session.case = replace(kept, older=cases.older_than(kept, kept.prior or kept.current)) if kept.current else kept
-        words = "Images were added; the pair on the screen has not changed. Choose others under Images."
         notify(session, words, "info")
 
     def with_stored(self, session: Session, studies: tuple[Study, ...]) -> tuple[Study, ...]:

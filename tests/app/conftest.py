@@ -4,142 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pilot import FakeEngine, Pilot
 
 from app.services import ModelHost, Workbench
-from app.services.jobs import DecodingChoice
-from app.services.state import Session
-from app.services.views import Screen
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models" / "golden"))
-
-TEXT = "The heart is enlarged. There is a small left pleural effusion. No pneumothorax is seen."
-PAGE = "page-one"
-
-
-@dataclass(frozen=True)
-class FakeInfo:
-    """What the services read of a model's description."""
-
-    name: str = "fake-tac"
-    sha256: str = "f" * 64
-    demonstration: bool = True
-
-
-@dataclass
-class FakeEngine:
-    """Writes ``text`` word by word; with ``gate`` set, one word each time it is released."""
-
-    text: str = TEXT
-    info: FakeInfo = field(default_factory=FakeInfo)
-    gate: threading.Semaphore | None = None
-    asked: list[dict[str, Any]] = field(default_factory=list)
-
-    def stream(self, comparison: Any, *, cancelled: Callable[[], bool], **asked: Any) -> Iterator[Any]:
-        from engine.drafting import Draft, Progress, Timings, Token
-        from engine.drafting.checks import check
-
-        self.asked.append({"comparison": comparison, **asked})
-        yield Progress("images", 0.0, "Looking at the images")
-        words, finished, ids = self.text.split(), "stop", []
-        for n, word in enumerate(words):
-            if self.gate is not None:
-                self.gate.acquire(timeout=20)
-            ids.append(n)
-            yield Token(n, " ".join(words[: n + 1]), f" {word}")
-            if cancelled():
-                finished = "cancelled"
-                break
-        text, has_prior = " ".join(words[: len(ids)]), comparison.prior is not None
-        yield Draft(
-            text=text,
-            token_ids=tuple(ids),
-            prompt_token_ids=(1, -200),
-            sequences=(),
-            model=self.info,
-            decoding=asked["decoding"],
-            prompt="Describe the findings.",
-            images=(),
-            checks=check(text, has_prior=has_prior, finished=finished),
-            timings=Timings(0, 0, 0, 0, 0, 0, len(ids), 0),
-            has_prior=has_prior,
-            finished=finished,
-        )
-
-
-class Pilot:
-    """Drives the services as a page would."""
-
-    def __init__(self, bench: Workbench, model: str, key: str = PAGE) -> None:
-        self.bench = bench
-        self.model = model
-        self.key = key
-        self.number = 0
-
-    @property
-    def session(self) -> Session:
-        return self.bench.sessions.get(self.key)
-
-    @property
-    def screen(self) -> Screen:
-        return self.bench.screen(self.key, self.model)
-
-    def act(self, event: Callable[[Session], object]) -> Screen:
-        return self.bench.act(self.key, event, self.model)
-
-    def drop(self, *paths: Path) -> Screen:
-        ticket = self.bench.take_in(list(paths))
-        return self.act(lambda session: self.bench.opening.open(session, ticket.id))
-
-    def start_draft(self, *, sure: bool = False, **decoding: Any) -> Screen:
-        choice = DecodingChoice(**decoding)
-        return self.act(
-            lambda session: self.bench.reporting.draft(session, self.model, "findings", "", choice, sure=sure)
-        )
-
-    def draft(self, *, sure: bool = False) -> Screen:
-        self.start_draft(sure=sure)
-        return list(self.bench.watch(self.key, self.model))[-1]
-
-    def sentences(self) -> list[dict[str, Any]]:
-        return [dict(sentence) for sentence in self.screen.report.editor["sentences"]]
-
-    def review(self, sentences: list[dict[str, Any]]) -> Screen:
-        self.number = max(self.number, self.session.edit_number) + 1
-        return self.act(lambda session: self.bench.reporting.review(session, sentences, self.number))
-
-    def accept_all(self) -> Screen:
-        return self.review([sentence | {"status": "accepted"} for sentence in self.sentences()])
-
-    def write(self, *texts: str) -> Screen:
-        new = [
-            {"id": f"h-{'0' * 25}{n}", "text": text, "origin": "human", "status": "accepted"}
-            for n, text in enumerate(texts)
-        ]
-        return self.review([*self.sentences(), *new])
-
-    def sign(self, name: str = "Dr. A. Reader") -> Screen:
-        return self.act(lambda session: self.bench.reporting.sign(session, name, None))
-
-    def export(self) -> Screen:
-        return self.act(lambda session: self.bench.reporting.export(session, None))
-
-    def answer(self, key: str) -> Screen:
-        question = self.screen.case.question
-        assert question is not None
-        return self.act(lambda session: self.bench.opening.answer(session, question.id, key))
-
-    def notices(self) -> list[str]:
-        return [notice.text for notice in self.screen.case.notices]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -154,19 +27,13 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from engine.datasets import phantoms as made
 
     folder = tmp_path_factory.mktemp("phantoms")
+    (folder / "all" / "truth").mkdir(parents=True)
     seeds = iter(range(1000))
     for name in ("one", "two"):
         case = next(case for seed in seeds if (case := made.sample_case(seed, split="test")).prior is not None)
-        made.write_case(folder / "all", case, size=160) if (folder / "all" / "truth").is_dir() else _first(folder, case)
+        made.write_case(folder / "all", case, size=160)
         (folder / "all" / "studies" / case.person.id).rename(folder / name)
     return folder
-
-
-def _first(folder: Path, case: Any) -> None:
-    from engine.datasets import phantoms as made
-
-    (folder / "all" / "truth").mkdir(parents=True)
-    made.write_case(folder / "all", case, size=160)
 
 
 @pytest.fixture
@@ -179,20 +46,6 @@ def pair(phantoms: Path) -> Path:
 def other(phantoms: Path) -> Path:
     """The folder of another patient."""
     return phantoms / "two"
-
-
-def redated(source: Path, target: Path, day: date) -> Path:
-    """A copy of a DICOM file as another study of the same patient, made on ``day``."""
-    dataset = pydicom.dcmread(source)
-    for name in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
-        if name in dataset or name == "StudyDate":
-            setattr(dataset, name, f"{day:%Y%m%d}")
-    if "AcquisitionDateTime" in dataset:
-        del dataset.AcquisitionDateTime
-    dataset.StudyInstanceUID, dataset.SOPInstanceUID = generate_uid(), generate_uid()
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.save_as(target)
-    return target
 
 
 @pytest.fixture

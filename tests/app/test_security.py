@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 import socket
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FakeEngine, Pilot
 from PIL import Image as PillowImage
+from pilot import FakeEngine, Pilot
 from starlette.testclient import TestClient
 
 from app import main, server, uploads, window
 from app.services import ModelHost, Workbench
 from engine import logs
-from engine.errors import UsageError
+from engine.errors import InputError, ResourceError, UsageError
 
 PORT = 7999
 ORIGIN = f"http://127.0.0.1:{PORT}"
@@ -263,6 +264,41 @@ def test_a_drop_over_the_limit_is_refused_and_leaves_nothing(
     assert not leftovers(home)
     too_long = client.post("/intake", content=b"x", headers=HERE | {"content-length": str(1 << 40)})
     assert too_long.status_code == 507
+
+
+PART = b'--x\r\ncontent-disposition: form-data; name="files"; filename="a.dcm"\r\n\r\n'
+
+
+def received(folder: Path, *chunks: bytes, stall: bool = False, **limits: Any) -> list[Path]:
+    async def sent() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+        if stall:
+            await asyncio.sleep(30)
+
+    kind = "multipart/form-data; boundary=x"
+    return asyncio.run(uploads.receive(kind, sent(), folder, uploads.UploadLimits(**limits)))
+
+
+def test_a_stalled_upload_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="stalled"):
+        received(tmp_path, PART, stall=True, seconds_between_chunks=0.05)
+
+
+def test_a_file_one_byte_over_the_limit_is_refused(tmp_path: Path) -> None:
+    end = b"\r\n--x--\r\n"
+    for name in ("fits", "over", "all"):
+        (tmp_path / name).mkdir()
+    assert received(tmp_path / "fits", PART + bytes(10) + end, bytes_per_file=10)[0].stat().st_size == 10
+    with pytest.raises(InputError, match=r"a\.dcm is larger"):
+        received(tmp_path / "over", PART + bytes(11) + end, bytes_per_file=10)
+    with pytest.raises(InputError, match="at once"):
+        received(tmp_path / "all", PART + bytes(11) + end, bytes_in_all=10)
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="disk"):
+        received(tmp_path, PART, free_after=1 << 60)
 
 
 @pytest.mark.parametrize(

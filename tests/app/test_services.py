@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PAGE, TEXT, FakeEngine, Pilot, redated
 from PIL import Image as PillowImage
+from pilot import PAGE, TEXT, FakeEngine, Pilot, redated
 
 from app.services import Filters, ModelHost, Workbench
 from engine.errors import ModelError
