@@ -42,6 +42,7 @@ class FolderLock:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, str(os.getpid()).encode())
         self._descriptor = descriptor
+        self._owner = os.getpid()
         if hasattr(os, "register_at_fork"):
             # A forked child shares the lock and would keep it after its parent's death.
             os.register_at_fork(after_in_child=_Dropper(self))
@@ -49,8 +50,11 @@ class FolderLock:
     def release(self) -> None:
         """Give the folder back. Calling it again does nothing."""
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        if descriptor is None:
+            return
+        if os.getpid() == self._owner:
+            _give_back(descriptor)  # for all who share it: a child that has just been forked may not have closed it yet
+        os.close(descriptor)
 
 
 class _Dropper:
@@ -76,3 +80,16 @@ def _take(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _give_back(descriptor: int) -> None:
+    """Undo ``_take``."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, _BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
