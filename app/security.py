@@ -66,7 +66,7 @@ FIXED_HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 
-# What the page asks Gradio for, below its mount point (measured in the browser, facts 2.5). A trailing slash stands for
+# What the page asks Gradio for, below its mount point (seen in the browser). A trailing slash stands for
 # everything below it.
 PAGE_DOORS = frozenset(
     {
