@@ -188,15 +188,17 @@ class Desk:
         self.fresh.click(self._on_fresh, [model], **every)
         self.stop.click(self._on_stop, None, None, concurrency_limit=None, **quiet)
         self.editor.stop(self._on_stop, None, None, concurrency_limit=None, **quiet)
-        # One at a time and in order: a list of sentences replaces the one before.
-        self.editor.input(self._on_edit, [model], concurrency_limit=1, trigger_mode="multiple", **every)
+        # One at a time and in order, all that change or close the report: a list of sentences replaces the one before, and
+        # the screen of an edit must not arrive after that of the signature and paint over it.
+        report: dict[str, Any] = {**every, "concurrency_id": "report", "concurrency_limit": 1}
+        self.editor.input(self._on_edit, [model], trigger_mode="multiple", **report)
         signing = [self.sentences, self.name, self.indication, self.history, model]
         exporting = [self.sentences, self.indication, self.history, model]
-        self.sign.click(self._on_sign, signing, js=with_sentences(len(signing)), **every)
-        self.name.submit(self._on_sign, signing, js=with_sentences(len(signing)), **every)
-        self.export.click(self._on_export, exporting, js=with_sentences(len(exporting)), **every)
+        self.sign.click(self._on_sign, signing, js=with_sentences(len(signing)), **report)
+        self.name.submit(self._on_sign, signing, js=with_sentences(len(signing)), **report)
+        self.export.click(self._on_export, exporting, js=with_sentences(len(exporting)), **report)
         for field in (self.indication, self.history):
-            field.blur(self._on_context, [self.indication, self.history, model], trigger_mode="multiple", **every)
+            field.blur(self._on_context, [self.indication, self.history, model], trigger_mode="multiple", **report)
         model.change(self._on_model, [model], **every)
 
     def on_load(self, page: gr.Blocks) -> None:
