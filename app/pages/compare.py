@@ -188,8 +188,8 @@ class Desk:
         self.fresh.click(self._on_fresh, [model], **every)
         self.stop.click(self._on_stop, None, None, concurrency_limit=None, **quiet)
         self.editor.stop(self._on_stop, None, None, concurrency_limit=None, **quiet)
-        # One at a time and in order, all that change or close the report: a list of sentences replaces the one before, and
-        # the screen of an edit must not arrive after that of the signature and paint over it.
+        # One at a time and in order, all that change or close the report: a list of sentences replaces the one before,
+        # and the screen of an edit must not arrive after that of the signature and paint over it.
         report: dict[str, Any] = {**every, "concurrency_id": "report", "concurrency_limit": 1}
         self.editor.input(self._on_edit, [model], trigger_mode="multiple", **report)
         signing = [self.sentences, self.name, self.indication, self.history, model]
