@@ -5,8 +5,8 @@ that comes with truth files (the phantoms do) gives three further targets:
 
 * ``findings``: per image and slot (a finding on one side) its size band, read from the strongest patches;
 * ``regions``: per image, finding and patch, the fraction of the patch it covers, read from the patch tokens;
-* ``change``: per pair and finding, what happened since the prior, and where the prior had it, read from the connector's
-  output.
+* ``change``: per pair what happened to each finding since the prior, per slot the size band in both films, and where
+  the prior had it, all read from the connector's output.
 
 The heads serve training alone and are not saved with the model.
 """
@@ -142,6 +142,7 @@ class AuxiliaryHeads(nn.Module):
         self.findings = nn.Linear(vision_size, self.slots * len(BANDS))
         self.regions = nn.Linear(vision_size, self.targets)
         self.before = nn.Linear(text_size, self.targets)
+        self.compared = nn.Linear(text_size, 2 * self.slots * len(BANDS))
         self.change = nn.Sequential(
             nn.Linear(text_size, text_size), nn.GELU(), nn.Linear(text_size, self.targets * len(CHANGES))
         )
@@ -156,17 +157,31 @@ class AuxiliaryHeads(nn.Module):
             loss = loss + weights.regions * _covered(self.regions(patches), regions)
         return loss
 
-    def change_loss(self, tokens: Tensor, changes: Tensor, before: Tensor, weights: AuxiliaryWeights) -> Tensor:
-        """Loss of the connector's ``tokens [B, N, H]`` against ``changes [B, F]`` and ``before [B, F, N]``.
+    def change_loss(
+        self, tokens: Tensor, changes: Tensor, films: Tensor, before: Tensor, weights: AuxiliaryWeights
+    ) -> Tensor:
+        """Loss of the connector's ``tokens [B, N, H]``.
 
-        ``before`` is what the prior covers. Poses of two films differ by less than a cell or two, so each token is
-        asked for its own cell: the shortest way to teach the connector to look where it looks in the current film.
+        Args:
+            tokens: what the connector made of both films.
+            changes: ``[B, F]``.
+            films: size bands in the current and in the prior film, ``[B, 2, S]``: what a change follows from.
+            before: what the prior covers, ``[B, F, N]``. Poses of two films differ by less than a cell or two, so each
+                token is asked for its own cell: the shortest way to teach the connector to look where it looks in the
+                current film.
         """
         if not weights.change:
             return tokens.new_zeros(())
-        logits = self.change(tokens.amax(1)).view(-1, len(CHANGES))
-        named = F.cross_entropy(logits, changes.reshape(-1), reduction="none").view(len(tokens), -1)
-        return weights.change * (named.sum(1).mean() + _covered(self.before(tokens), before))
+        strongest = tokens.amax(1)
+        named = _summed(self.change(strongest), changes, len(CHANGES))
+        sized = _summed(self.compared(strongest), films, len(BANDS))
+        return weights.change * (named + sized + _covered(self.before(tokens), before))
+
+
+def _summed(logits: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """Cross-entropy of ``logits [B, K * classes]`` and K ``targets`` a row: summed over K, mean over B."""
+    losses = F.cross_entropy(logits.view(-1, classes), targets.reshape(-1), reduction="none")
+    return losses.view(len(logits), -1).sum(1).mean()
 
 
 def _covered(logits: Tensor, regions: Tensor) -> Tensor:

@@ -78,8 +78,9 @@ class Objective(nn.Module):
         if self.stage.text or weights.change:
             extracts = self.model.connector.extract(torch.stack([h[:, 1:] for h in states.hidden_states[1:]], dim=1))
             tokens = self.model.connector.align(extracts[current], extracts[prior])
-            if self.heads is not None and changes is not None and regions is not None:
-                parts["change_loss"] = self.heads.change_loss(tokens, changes, regions[prior], weights)
+            if self.heads is not None and changes is not None and bands is not None and regions is not None:
+                films = torch.stack((bands[current], bands[prior]), dim=1)
+                parts["change_loss"] = self.heads.change_loss(tokens, changes, films, regions[prior], weights)
             if self.stage.text:
                 parts["text_loss"] = self._text_loss(tokens, input_ids, labels)
         return {"loss": torch.stack(list(parts.values())).sum(), **{k: v.detach() for k, v in parts.items()}}
