@@ -70,8 +70,8 @@ def describe(folder: ModelFolder) -> dict[str, Any]:
 
 def _list(*, as_json: bool) -> int:
     from engine import paths
+    from engine.models.places import is_model
     from engine.models.recognition import examine
-    from engine.models.towers import is_model
 
     root = paths.models()
     folders = sorted(child for child in root.iterdir() if child.is_dir()) if root.is_dir() else []

@@ -21,13 +21,30 @@ class Session:
         logits: float32 ``[rows, vocabulary]`` of the next position; after the prefill there is one row.
     """
 
-    def __init__(self, language_model: Any, prompt: Tensor) -> None:
-        """Prefill ``prompt``, embeddings ``[1, positions, width]``. Raises ModelError if the model gives NaN."""
+    def __init__(
+        self,
+        language_model: Any,
+        prompt: Tensor,
+        positions: Tensor | None = None,
+        next_position: int | None = None,
+    ) -> None:
+        """Prefill ``prompt``.
+
+        Args:
+            prompt: embeddings ``[1, P, width]``.
+            positions: position ids ``[axes, 1, P]`` of a model whose positions are more than a count.
+            next_position: with ``positions``: that of the token after the prompt, on all axes.
+
+        Raises:
+            ModelError: the model gives NaN.
+        """
         if language_model.config._attn_implementation != ATTENTION:
             language_model.set_attn_implementation(ATTENTION)
         self._model = language_model
         self._cache = SharedPromptCache()
-        self.logits = self._forward(inputs_embeds=prompt)
+        self._axes = 0 if positions is None else len(positions)
+        self._next_position = next_position or 0
+        self.logits = self._forward(inputs_embeds=prompt, **({} if positions is None else {"position_ids": positions}))
 
     def step(self, tokens: Tensor, parents: Tensor | None = None) -> Tensor:
         """Append one token to every row and return the next ``logits``.
@@ -42,7 +59,11 @@ class Session:
         if parents is not None:
             with torch.inference_mode():
                 self._cache.keep(parents)
-        self.logits = self._forward(input_ids=tokens.unsqueeze(1))
+        placed = {}
+        if self._axes:  # elsewhere the model counts by itself
+            placed = {"position_ids": tokens.new_full((self._axes, len(tokens), 1), self._next_position)}
+            self._next_position += 1
+        self.logits = self._forward(input_ids=tokens.unsqueeze(1), **placed)
         return self.logits
 
     def _forward(self, **inputs: Tensor) -> Tensor:

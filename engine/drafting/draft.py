@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from engine.drafting.settings import Decoding
-from engine.models.checkpoint import ModelInfo
+from engine.models.loaded import ModelInfo
 
 __all__ = ["Check", "Draft", "Event", "ImageUse", "ModelInfo", "Progress", "Scored", "Timings", "Token"]
 

@@ -29,11 +29,10 @@ from engine.drafting.writing import Writer
 from engine.errors import UsageError
 from engine.imaging.display import to_pil
 from engine.imaging.types import Image
-from engine.models.checkpoint import LoadedModel, load_model
-from engine.models.conversation import render
+from engine.models.checkpoint import load_model
+from engine.models.loaded import LoadedModel
 from engine.models.memory import memory_errors
-from engine.models.preprocessing import prepare
-from engine.models.tokens import as_plain_text, encode_with_image
+from engine.models.tokens import as_plain_text
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class Engine:
         self._loaded = loaded
         self._load_s = load_s
         self._features: OrderedDict[str, Tensor] = OrderedDict()
-        self._writer = Writer(loaded.tokenizer, loaded.template.stop)
+        self._writer = Writer(loaded.tokenizer, loaded.stop_text)
         self.info: ModelInfo = loaded.info
         self.warnings = loaded.warnings
 
@@ -64,6 +63,8 @@ class Engine:
         cls,
         path: str | Path,
         *,
+        base: str | Path | None = None,
+        adapter: str | Path | None = None,
         dtype: str = "auto",
         device: str = "auto",
         conversation: str | None = None,
@@ -73,6 +74,9 @@ class Engine:
         """Load the model in the folder ``path``.
 
         Args:
+            path: a full checkpoint, or an adapter or a projector over a base.
+            base: the base of an adapter or projector, instead of the one it names.
+            adapter: an adapter folder to put on ``path``.
             dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU, else float32.
             device: "cpu", "cuda", or "auto": a GPU if there is one.
             conversation: name of a conversation template, instead of the one the folder or the catalogue says.
@@ -89,7 +93,9 @@ class Engine:
             if not 1 <= threads <= 1024:
                 raise UsageError("The number of threads must be between 1 and 1024.")
             torch.set_num_threads(threads)
-        loaded = load_model(path, dtype=dtype, device=device, tower=tower, template=conversation)
+        loaded = load_model(
+            path, base=base, adapter=adapter, dtype=dtype, device=device, tower=tower, template=conversation
+        )
         return cls(loaded, time.perf_counter() - began)
 
     def draft(
@@ -131,30 +137,29 @@ class Engine:
             UsageError: an unknown section or too long a text. ModelError: the model computed NaN.
             ResourceError: not enough memory.
         """
-        clock = _Clock(self._load_s, self._device)
-        tokenizer, template = self._loaded.tokenizer, self._loaded.template
-        question = ask(section, prompt, context, lambda text: as_plain_text(tokenizer, text))
-        prompt_text = render(template, question, self._loaded.image_marks)
-        prompt_ids = encode_with_image(tokenizer, prompt_text)
-        room = self._room(len(prompt_ids))
-        wanted = (decoding or Decoding()).resolved(room)
+        clock = _Clock(self._load_s, self._loaded.device)
+        loaded = self._loaded
+        question = ask(section, prompt, context, lambda text: as_plain_text(loaded.tokenizer, text))
+        prompt_text, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None)
+        wanted = (decoding or Decoding()).resolved(self._room(prompt_ids))
 
         yield Progress("images", 0.0, "Looking at the images")
         with memory_errors(NO_MEMORY):
             current = self._see(comparison.current)
-            prior = current if comparison.prior is None else self._see(comparison.prior)
+            prior = None if comparison.prior is None else self._see(comparison.prior)
         clock.mark("encode")
 
         yield Progress("prompt", None, "Reading the question")
         with memory_errors(NO_MEMORY):
-            session = Session(self._loaded.model.language_model, self._embed(prompt_ids, current, prior))
+            put = loaded.embed(prompt_ids, current, prior)
+            session = Session(loaded.language_model, put.embeddings, put.positions, put.next_position)
         clock.mark("prefill")
 
         yield Progress("writing", None, "Writing")
         answers: tuple[Answer, ...] = ()
         finished: Finish = "length"
         shown = ""
-        steps = generate(session, prompt_ids, wanted.settings(self._loaded.stop_ids), self._writer.ends)
+        steps = generate(session, prompt_ids, wanted.settings(loaded.stop_ids), self._writer.ends)
         while True:
             with memory_errors(NO_MEMORY):
                 step = next(steps)
@@ -190,35 +195,19 @@ class Engine:
         log.info("drafted %d tokens with %s, %s", len(draft.token_ids), self.info.sha256[:12], finished)
         yield draft
 
-    @property
-    def _device(self) -> torch.device:
-        device: torch.device = self._loaded.model.language_model.device
-        return device
-
     def _see(self, image: Image) -> Tensor:
-        """What the connector keeps of one image, float32 ``[1, N, D]``; kept by the hash of the image's file."""
+        """What the model keeps of one image; kept here by the hash of the image's file."""
         known = self._features.get(image.sha256)
         if known is None:
-            pixels = torch.from_numpy(prepare(to_pil(image), self._loaded.processor))[None].to(self._device)
-            with torch.inference_mode():
-                known = self._loaded.model.connector.extract(self._loaded.model.encode(pixels))
-            self._features[image.sha256] = known
+            known = self._features[image.sha256] = self._loaded.see(to_pil(image))
         self._features.move_to_end(image.sha256)
         while len(self._features) > KEPT_IMAGES:
             self._features.popitem(last=False)
         return known
 
-    def _embed(self, prompt_ids: list[int], current: Tensor, prior: Tensor) -> Tensor:
-        model = self._loaded.model
-        with torch.inference_mode():
-            image_tokens = model.connector.align(current, prior)
-            return model.embed(torch.tensor([prompt_ids], device=self._device), image_tokens)
-
-    def _room(self, prompt_ids: int) -> int:
+    def _room(self, prompt_ids: list[int]) -> int:
         """Positions left for the answer."""
-        model = self._loaded.model
-        positions = prompt_ids - 1 + model.patches
-        room = int(model.language_model.config.max_position_embeddings) - positions
+        room = self._loaded.room - self._loaded.positions(prompt_ids)
         if room < 1:
             raise UsageError("The prompt and its clinical context are too long for this model; shorten the context.")
         return room

@@ -3,14 +3,23 @@
 Modules, in the order a draft needs them:
 
     recognition.py    what lies in a model folder, from its configuration and tensor names, and everything wrong with it
+    places.py         where on this machine a model lies that another one names
+    weights.py        weight files: headers, tensors, hashes
+    adapters.py       LoRA adapters: whether one fits a base, and putting the two together
     checkpoint.py     load_model and save_model
-    towers.py         the vision tower a checkpoint names, found on this machine
-    tac.py            the Temporal Alignment Connector
-    composite.py      tower + connector + language model
+    loaded.py         what the drafting engine asks of a model, whatever its family
+    libra.py          the family of Libra's checkpoints, made of
+        towers.py         the vision tower, and which of its features are used
+        tac.py            the Temporal Alignment Connector
+        projectors.py     connectors that look at one image
+        language.py       the language model
+        composite.py      the three as one module
+    configs.py        transformers' configuration objects from files that are not trusted
+    assembly.py       transformers' models from our objects and tensors
     preprocessing.py  a picture -> the tower's pixels
     conversation.py   a question -> the model's prompt
     tokens.py         a prompt -> token ids with the slot of the image
 
-transformers and torch are heavy: this package imports neither by itself, its modules import torch at their top and
-transformers where they use it.
+transformers, peft and torch are heavy: this package imports none by itself, its modules import torch at their top and
+the others where they use them.
 """

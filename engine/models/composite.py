@@ -1,8 +1,8 @@
-"""Tower, connector and language model as one module: the only model code of our own besides the connector.
+"""Tower, connector and language model as one module: the only model code of our own besides the connectors.
 
 The tower and the language model are transformers' classes. For inference a caller takes the parts one by one
-(``encode``, ``connect``, ``embed``), so that each is done once; for training ``forward`` does them all and gives the
-loss. The module knows token ids and pixels, not text, files or prompts.
+(``encode``, ``connector.extract``, ``connector.align``, ``embed``), so that each is done once; for training ``forward``
+does them all and gives the loss. The module knows token ids and pixels, not text, files or prompts.
 """
 
 from __future__ import annotations
@@ -13,38 +13,48 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from engine.models.projectors import Connector
 from engine.models.tac import LAYERS, TemporalAlignmentConnector
 from engine.models.tokens import IMAGE_TOKEN
+from engine.models.towers import Selection
 
 if TYPE_CHECKING:
-    from transformers import Dinov2Model, LlamaForCausalLM
+    from transformers import PreTrainedModel
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
 IGNORED = -100
 """Label of a position that is not learnt."""
 
 
-class TacModel(nn.Module):
-    """A DINOv2 tower, the Temporal Alignment Connector and a llama language model.
+class LibraModel(nn.Module):
+    """A vision tower, a connector (TAC or a projector) and a causal language model.
 
-    Shapes: B samples, N patches, D the tower's width, H the language model's, T prompt ids of which one is the image's.
+    Shapes: B samples, N patches, D the tower's width, H the language model's, T prompt ids of which one is the image's,
+    L the layers of features the connector gets (12 for TAC, 1 for projectors).
     """
 
     def __init__(
-        self, vision_tower: Dinov2Model, connector: TemporalAlignmentConnector, language_model: LlamaForCausalLM
+        self,
+        vision_tower: PreTrainedModel,
+        connector: Connector,
+        language_model: PreTrainedModel,
+        selection: Selection | None = None,
     ) -> None:
         super().__init__()
         self.vision_tower: Any = vision_tower
         self.connector = connector
         self.language_model: Any = language_model
+        self.selection = selection or Selection()
 
     @classmethod
     def from_config(
         cls, vision: Mapping[str, Any], language: Mapping[str, Any], *, connector_heads: int | None = None
-    ) -> TacModel:
-        """A model with fresh random weights (seed torch first) from the fields of a Dinov2Config and a LlamaConfig.
+    ) -> LibraModel:
+        """A DINOv2 tower, TAC and a llama with fresh random weights (seed torch first).
 
-        ``connector_heads`` is the language model's number of heads unless given.
+        Args:
+            vision, language: fields of a Dinov2Config and a LlamaConfig.
+            connector_heads: the language model's number of heads unless given.
         """
         from transformers import Dinov2Config, Dinov2Model, LlamaConfig, LlamaForCausalLM
 
@@ -61,20 +71,17 @@ class TacModel(nn.Module):
     @property
     def patches(self) -> int:
         """Image tokens N for the tower's own image size."""
-        config = self.vision_tower.config
-        return int(config.image_size // config.patch_size) ** 2
+        return self.selection.patches(self.vision_tower.config)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Pixels ``[B, 3, height, width]`` -> patch features of all blocks ``[B, 12, N, D]``.
+        """Pixels ``[B, 3, height, width]`` -> the features the connector gets, ``[B, L, N, D]``.
 
-        The class token is dropped and the final layer norm is not applied, as published.
+        Of a block: the class token is dropped and the final layer norm is not applied, as published.
         """
-        pixels = pixels.to(self.vision_tower.embeddings.cls_token.dtype)
-        states = self.vision_tower(pixels, output_hidden_states=True).hidden_states
-        return torch.stack(states[1:], dim=1)[:, :, 1:]
+        return self.selection.features(self.vision_tower, pixels.to(self.vision_tower.dtype))
 
     def connect(self, current: Tensor, prior: Tensor) -> Tensor:
-        """Features of both images ``[B, 12, N, D]`` -> image tokens ``[B, N, H]``; no prior: the current twice."""
+        """Features of both images ``[B, L, N, D]`` -> image tokens ``[B, N, H]``; no prior: the current twice."""
         tokens: Tensor = self.connector(current, prior)
         return tokens
 
@@ -82,7 +89,8 @@ class TacModel(nn.Module):
         """Ids ``[B, T]``, each row holding IMAGE_TOKEN once, and image tokens -> embeddings ``[B, T - 1 + N, H]``."""
         embedding = self.language_model.get_input_embeddings()
         text = embedding(input_ids.masked_fill(input_ids == IMAGE_TOKEN, 0))
-        image = image_tokens.to(text.dtype)
+        # Gemma scales its embeddings. Where Libra's code ran, the model did so to all of its input, the image included.
+        image = image_tokens.to(text.dtype) * getattr(embedding, "scalar_embed_scale", 1.0)
         return torch.stack(
             [torch.cat((t[:at], i, t[at + 1 :])) for t, i, at in zip(text, image, slots(input_ids), strict=True)]
         )

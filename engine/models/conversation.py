@@ -1,13 +1,16 @@
 """Conversation templates: how a question becomes the prompt a model was trained on. Data, and one function.
 
-A template is plain text with two places, the question's and what ends an answer. The texts are those of the published
-models, character for character (also where they look odd): a model answers well only to the prompt it has seen.
-Families that come later add entries here. Token ids are tokens.py's business.
+A template is plain text with two places, the question's and what ends an answer. The texts (conversations.json) are
+those of the published models, character for character (also where they look odd): a model answers well only to the
+prompt it has seen. Where a model was evaluated with another prompt than it was trained with (the llama-3 and qwen
+templates), it is the one of the evaluation. Token ids are tokens.py's business.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.errors import UsageError
 from engine.models.tokens import IMAGE_TEXT
@@ -29,55 +32,18 @@ class Template:
     name: str
     layout: str
     stop: str
-    answer: tuple[str, str] = (" ", "</s>")
+    answer: tuple[str, str]
 
 
-def _turns(system: str) -> str:
-    return f"{system} USER: {QUESTION} ASSISTANT:"
+def _read(file: Path) -> dict[str, Template]:
+    entries = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        name: Template(name, entry["layout"], entry["stop"], (entry["answer"][0], entry["answer"][1]))
+        for name, entry in entries.items()
+    }
 
 
-_ALL = (
-    Template(
-        name="libra_v1",
-        layout=_turns(
-            "The assistant specialized in comparing Chest X-ray images, identifying differences, "
-            "and noting temporal changes."
-        ),
-        stop="</s>",
-    ),
-    Template(
-        name="libra_v0",
-        layout=_turns(
-            "A chat between a curious human and an artificial intelligence assistant. "
-            "The assistant gives helpful, detailed, and polite answers to the human's questions."
-        ),
-        stop="</s>",
-    ),
-    Template(  # upper-case role and no closing new lines: so Libra's 3B model was evaluated
-        name="libra_llama_3",
-        layout=(
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-            "You are a helpful language and vision assistant. You are able to understand the visual content that the "
-            "user provides, and assist the user with a variety of tasks using natural language."
-            "The assistant specialized in comparing Chest X-ray images, identifying differences, "
-            "and noting temporal changes.<|eot_id|>"
-            f"<|start_header_id|>user<|end_header_id|>\n\n{QUESTION}<|eot_id|>\n"
-            "<|start_header_id|>ASSISTANT<|end_header_id|>"
-        ),
-        stop="<|eot_id|>",
-        answer=("\n\n", "<|eot_id|>"),
-    ),
-    Template(
-        name="vicuna_v1",
-        layout=_turns(
-            "A chat between a curious user and an artificial intelligence assistant. "
-            "The assistant gives helpful, detailed, and polite answers to the user's questions."
-        ),
-        stop="</s>",
-    ),
-)
-
-TEMPLATES: dict[str, Template] = {template.name: template for template in _ALL}
+TEMPLATES = _read(Path(__file__).with_name("conversations.json"))
 
 
 def template(name: str) -> Template:

@@ -33,13 +33,14 @@ class ImageProcessor:
     """The numbers of a tower's ``preprocessor_config.json``.
 
     Attributes:
-        shortest_edge: length of the shorter side after resizing, pixels.
+        shortest_edge: length of the shorter side after resizing, pixels; None where a picture is resized to ``crop``
+            whatever its shape (SigLIP).
         crop: height and width of the centre crop, pixels.
         mean, std: per channel, on values 0..1.
         padding: how a picture becomes square.
     """
 
-    shortest_edge: int
+    shortest_edge: int | None
     crop: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -47,42 +48,60 @@ class ImageProcessor:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], padding: Padding = Padding.MEAN) -> ImageProcessor:
-        """From the fields of a BitImageProcessor. Raises ModelError for settings this program does not reproduce."""
+        """From the fields of a BitImageProcessor, CLIPImageProcessor or SiglipImageProcessor.
+
+        Raises:
+            ModelError: settings this program does not reproduce.
+        """
         try:
-            size, crop = config["size"], config["crop_size"]
+            crops = config.get("do_center_crop", "crop_size" in config)
+            edge = _edge(config["size"]) if crops else None
             processor = cls(
-                shortest_edge=int(size["shortest_edge"]),
-                crop=(int(crop["height"]), int(crop["width"])),
+                shortest_edge=edge,
+                crop=_height_and_width(config["crop_size"] if crops else config["size"]),
                 mean=_three(config["image_mean"]),
                 std=_three(config["image_std"]),
                 padding=padding,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError("The tower's preprocessor_config.json is not one this program can follow.") from error
-        steps = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
-        plain = all(config.get(step, True) for step in steps)
+        plain = all(config.get(step, True) for step in ("do_resize", "do_rescale", "do_normalize"))
         bicubic = config.get("resample", 3) == Image.Resampling.BICUBIC
         scaled = abs(float(config.get("rescale_factor", 1 / 255)) - 1 / 255) < 1e-9
-        if not (plain and bicubic and scaled) or max(processor.crop) > processor.shortest_edge:
+        if not (plain and bicubic and scaled) or (edge is not None and max(processor.crop) > edge):
             raise ModelError("The tower's preprocessor_config.json asks for steps this program does not support yet.")
         return processor
 
     def to_config(self) -> dict[str, Any]:
-        """The fields of a BitImageProcessor, as written beside a tower."""
+        """The fields of a BitImageProcessor (without a crop: a SiglipImageProcessor), as written beside a tower."""
+        height, width = self.crop
+        frame = {"height": height, "width": width}
+        cropped = self.shortest_edge is not None
         return {
-            "image_processor_type": "BitImageProcessor",
+            "image_processor_type": "BitImageProcessor" if cropped else "SiglipImageProcessor",
             "do_convert_rgb": True,
             "do_resize": True,
-            "size": {"shortest_edge": self.shortest_edge},
+            "size": {"shortest_edge": self.shortest_edge} if cropped else frame,
             "resample": int(Image.Resampling.BICUBIC),
-            "do_center_crop": True,
-            "crop_size": {"height": self.crop[0], "width": self.crop[1]},
+            "do_center_crop": cropped,
+            **({"crop_size": frame} if cropped else {}),
             "do_rescale": True,
             "rescale_factor": 1 / 255,
             "do_normalize": True,
             "image_mean": list(self.mean),
             "image_std": list(self.std),
         }
+
+
+def _edge(size: Any) -> int:
+    """The shorter side: a number (as CLIP's files from 2021 have it) or ``{"shortest_edge": ...}``."""
+    return int(size if isinstance(size, int) else size["shortest_edge"])
+
+
+def _height_and_width(size: Any) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    return int(size["height"]), int(size["width"])
 
 
 def _three(values: Any) -> tuple[float, float, float]:
@@ -93,13 +112,15 @@ def _three(values: Any) -> tuple[float, float, float]:
 def to_uint8(image: Image.Image, processor: ImageProcessor) -> npt.NDArray[np.uint8]:
     """A picture of any size and mode -> ``[height, width, 3]`` of the tower's size."""
     square = _pad(image.convert("RGB"), processor)
+    crop_height, crop_width = processor.crop
+    if processor.shortest_edge is None:
+        return np.asarray(square.resize((crop_width, crop_height), Image.Resampling.BICUBIC)).copy()
     width, height = square.size
     short, long = min(width, height), max(width, height)
     longer = int(processor.shortest_edge * long / short)
     wide = width >= height
     size = (longer, processor.shortest_edge) if wide else (processor.shortest_edge, longer)
     resized = square.resize(size, Image.Resampling.BICUBIC)
-    crop_height, crop_width = processor.crop
     top, left = (size[1] - crop_height) // 2, (size[0] - crop_width) // 2
     return np.asarray(resized)[top : top + crop_height, left : left + crop_width].copy()
 

@@ -2,58 +2,42 @@
 
 Nothing is built and no tensor is read, so that looking is quick however large the model. What decides is
 ``model_type``, ``architectures`` and the names and shapes of the tensors; the folder's name decides nothing.
-Supported so far: full checkpoints in Libra's format with a llama language model, the TAC connector and a DINOv2
-tower. The rest is recognised and named.
 
-A configuration is not trusted: only the fields listed here are ever passed on, so none can name code to run.
+A model may be in several places: an adapter or a projector in one folder, its base in a second, its vision tower in a
+third. ``ModelFolder`` is the sum: the tensors of all, by the names a full checkpoint would have.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from engine import paths
 from engine.errors import ModelError, UsageError
-from engine.models import catalogue, conversation, towers
-from engine.models.preprocessing import Padding
-from engine.models.tac import TemporalAlignmentConnector
+from engine.models import adapters, catalogue, conversation, language, libra, places, towers
+from engine.models.adapters import Adapter
 from engine.models.tokens import TOKENIZER_FILES
-from engine.models.weights import Weights, look
+from engine.models.weights import Weights, look, look_at
 
-FAMILY = "libra-tac"
-DEFAULT_CONVERSATION = "libra_v1"
-CONNECTOR = "model.mm_projector."
-TOWER = "model.vision_tower.vision_tower."
-LANGUAGE_FIELDS = (
-    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-    "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps", "pad_token_id", "bos_token_id",
-    "eos_token_id", "tie_word_embeddings", "attention_bias", "attention_dropout", "mlp_bias", "head_dim",
-)  # fmt: skip
-VISION_FIELDS = (
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "mlp_ratio", "hidden_act", "hidden_dropout_prob",
-    "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps", "image_size", "patch_size", "num_channels",
-    "qkv_bias", "layerscale_value", "drop_path_rate", "use_swiglu_ffn", "use_mask_token",
-)  # fmt: skip
-
-_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-_MAX_LISTED = 20
+PROJECTOR_FILES = ("mm_projector.bin", "mm_projector.safetensors", "mm_tac_projector.bin")
+"""A folder with one of these and without other weights holds a projector for a language model that lies elsewhere."""
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """One model folder, examined.
+    """One model, examined.
 
     Attributes:
         path, name: where, and what to call it: interval.json's name, the catalogue's, or the folder's.
-        family: "libra-tac", or "" where it is nothing this program can use.
+        family: "libra-tac", "libra", or "" where it is nothing this program can use.
         config: the checkpoint's configuration as it stands.
-        weights: the files' headers.
-        tower: the vision tower, or None where it was not found.
+        weights: the headers of all tensors but the tower's and the adapter's.
+        tokenizer: the folder of the tokenizer.
+        adapter: the LoRA adapter on it, or None.
+        tower: the vision tower, or None where it was not found or is part of the weights.
         template: name of the conversation template, and ``template_basis``, why that one.
         license: as interval.json says; "" unknown.
         demonstration: made to show the program, not to read radiographs.
@@ -66,6 +50,8 @@ class ModelFolder:
     family: str
     config: Mapping[str, Any]
     weights: Weights
+    tokenizer: Path
+    adapter: Adapter | None
     tower: towers.Tower | None
     template: str
     template_basis: str
@@ -84,88 +70,161 @@ class ModelFolder:
             )
 
 
-def examine(path: Path, *, tower: str | Path | None = None, template: str | None = None) -> ModelFolder:
-    """Examine a model folder by its headers.
+@dataclass(frozen=True)
+class _Layers:
+    """Where the parts of a model lie. ``folders``: those that may hold its tower and interval.json, nearest first."""
+
+    config: Mapping[str, Any]
+    weights: Weights
+    tokenizer: Path
+    adapter: Adapter | None
+    folders: tuple[Path, ...]
+
+
+def examine(
+    path: Path,
+    *,
+    base: str | Path | None = None,
+    adapter: str | Path | None = None,
+    tower: str | Path | None = None,
+    template: str | None = None,
+) -> ModelFolder:
+    """Examine a model by its headers.
+
+    Args:
+        path: a full checkpoint, or an adapter or projector over a base.
+        base: the base of an adapter or projector, instead of the one it names.
+        adapter: an adapter folder to put on ``path``.
+        tower: the vision tower, instead of the one the checkpoint names.
+        template: the conversation template, instead of the one the rules choose.
 
     Raises ModelError where there is no folder and UsageError for an unknown ``template``; all else is in ``problems``.
     """
     if template is not None:
         conversation.template(template)
-    if not path.is_dir():
-        raise ModelError(f"There is no model folder {path}.")
+    for folder in (path, adapter):
+        if folder is not None and not Path(folder).expanduser().is_dir():
+            raise ModelError(f"There is no model folder {folder}.")
     problems: list[str] = []
     warnings: list[str] = []
-    config = _read(path / "config.json", problems)
-    own = _read(path / "interval.json", []) if (path / "interval.json").is_file() else {}
+    if adapter is not None:
+        path, base = Path(adapter).expanduser(), path
+    layers = _layers(path, Path(base).expanduser() if base is not None else None, problems)
+    config, weights = layers.config, layers.weights
+    owns = [_read(folder / "interval.json", []) for folder in layers.folders if (folder / "interval.json").is_file()]
     published = catalogue.match(config)
-    weights = look(path) if config else Weights()
-    problems += _unsupported(path, config, weights)
-    family = "" if problems else FAMILY
+    family = "" if problems else libra.family(config, weights)
+    if config and not family and not problems:
+        problems.append(_unknown(config))
     found_tower = None
     if family:
         problems += weights.problems
-        problems += _mismatches(config, weights)
-        if not any((path / name).is_file() for name in TOKENIZER_FILES):
+        problems += libra.problems(config, weights)
+        if not any((layers.tokenizer / name).is_file() for name in TOKENIZER_FILES):
             problems.append(f"no tokenizer: one of {', '.join(TOKENIZER_FILES)} is missing")
-        try:
-            place = towers.find(str(config.get("mm_vision_tower") or ""), path, tower)
-            found_tower = towers.examine(place, padding(config, own))
-            problems += found_tower.problems
-            problems += _tower_mismatches(config, found_tower)
-        except ModelError as error:
-            problems.append(str(error).rstrip("."))
-    chosen, basis = _choose_template(template, own, published)
+        found_tower = _tower(config, layers.folders, tower, _first(owns, "padding"), problems)
+        if layers.adapter is not None:
+            problems += layers.adapter.problems
+            problems += layers.adapter.misfits({name: entry.shape for name, entry in weights.entries.items()})
+    chosen, basis = _choose_template(template, owns, published)
     if family and basis == "default":
         warnings.append(f"The conversation template is not known; {chosen} is assumed.")
-    fallback = published.name if published else path.resolve().name
+    fallback = published.name if published and layers.adapter is None else path.resolve().name
     return ModelFolder(
         path=path,
-        name=str(own.get("name") or fallback)[:200],
+        name=str((owns[0].get("name") if owns and len(layers.folders) == 1 else None) or fallback)[:200],
         family=family,
         config=config,
         weights=weights,
+        tokenizer=layers.tokenizer,
+        adapter=layers.adapter,
         tower=found_tower,
         template=chosen,
         template_basis=basis,
-        license=str(own.get("license") or "")[:200],
-        demonstration=own.get("demonstration") is True,
+        license=str(_first(owns, "license") or "")[:200],
+        demonstration=any(own.get("demonstration") is True for own in owns),
         problems=tuple(problems),
         warnings=tuple(warnings),
     )
 
 
-def language_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a LlamaConfig in a Libra configuration, with the rotary settings as transformers 5 has them."""
-    fields = {key: config[key] for key in LANGUAGE_FIELDS if config.get(key) is not None}
-    scaling = config.get("rope_scaling") or {}
-    rope = {("rope_type" if key == "type" else key): value for key, value in scaling.items()}
-    stored = config.get("rope_parameters")
-    if isinstance(stored, Mapping):  # as transformers 5 writes it
-        rope = dict(stored)
-    rope.setdefault("rope_theta", config.get("rope_theta") or 10000.0)
-    rope.setdefault("rope_type", "default")
-    fields["rope_parameters"] = rope
-    return fields
+def _layers(path: Path, base: Path | None, problems: list[str]) -> _Layers:
+    """Find the parts of the model in ``path``; ``base`` is where the caller says its base is."""
+    projector = next((path / name for name in PROJECTOR_FILES if (path / name).is_file()), None)
+    full = look(path)
+    if adapters.is_adapter(path) and not full.files:
+        adapter = adapters.examine(path)
+        below = _base(adapter.base, path, base, "adapter", problems)
+        if below is None:
+            return _Layers({}, Weights(), path, adapter, (path,))
+        under = _layers(below, None, problems)
+        if under.adapter is not None:
+            problems.append(f"the base {below.name} is an adapter itself")
+        config = _read(path / "config.json", problems) if places.is_model(path) else under.config
+        return _Layers(config, under.weights.overlaid(adapter.beside), under.tokenizer, adapter, (path, *under.folders))
+    config = _read(path / "config.json", problems)
+    if config and projector is not None and not full.files:
+        below = _base("", path, base, "projector", problems)
+        if below is None:
+            return _Layers(config, Weights(), path, None, (path,))
+        # Its tensors replace those of the base, should that have a connector of its own.
+        weights = look(below).overlaid(look_at(projector))
+        return _Layers(config, weights, below, None, (path, below))
+    if base is not None:
+        problems.append("it is a full model and needs no base; an adapter goes on it with --adapter")
+    return _Layers(config, full if config else Weights(), path, None, (path,))
 
 
-def vision_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a Dinov2Config in a tower's configuration."""
-    return {key: config[key] for key in VISION_FIELDS if config.get(key) is not None}
+def _base(named: str, path: Path, given: Path | None, what: str, problems: list[str]) -> Path | None:
+    if given is not None:
+        if not places.is_model(given):
+            problems.append(f"there is no base model in {given}")
+            return None
+        return given
+    found = places.find(named, path) if named else None
+    if found is None:
+        where = f"its base model {named}, which is not on this machine" if named else "its base model"
+        problems.append(
+            f"it is {'an' if what == 'adapter' else 'a'} {what} and needs {where}; name it with --base"
+            + (f" or put it at {paths.models() / Path(named).name}" if named else "")
+        )
+    return found
 
 
-def connector_heads(config: Mapping[str, Any]) -> int:
-    """Attention heads of the connector: those of the language model, unless our own trainer wrote another number."""
-    return int(config.get("mm_tac_heads", config["num_attention_heads"]))
+def _tower(
+    config: Mapping[str, Any],
+    folders: tuple[Path, ...],
+    override: str | Path | None,
+    padding: Any,
+    problems: list[str],
+) -> towers.Tower | None:
+    name = str(config.get("mm_vision_tower") or "")
+    place: Path | None = None
+    for number, folder in enumerate(folders, 1):
+        try:
+            place = towers.find(name, folder, override)
+            break
+        except ModelError as error:
+            if number == len(folders):
+                problems.append(str(error).rstrip("."))
+    if place is None:
+        return None
+    found = towers.examine(place, libra.padding(config, {"padding": padding}))
+    problems += found.problems
+    problems += libra.tower_problems(config, found)
+    return found
 
 
-def padding(config: Mapping[str, Any], own: Mapping[str, Any]) -> Padding:
-    """How a checkpoint's pictures become square: interval.json's ``padding``, else Libra's ``image_aspect_ratio``.
+def _unknown(config: Mapping[str, Any]) -> str:
+    """Why a folder with this configuration is no model this program can use."""
+    name = language.architecture(config) or str(config.get("model_type", "")) or "without a name"
+    if language.kind(config) is not None:
+        return f"{name} is a language model without a connector to images; it can be the base of an adapter"
+    return f"the architecture {name} is not supported"
 
-    Where that is absent it means "pad".
-    """
-    if own.get("padding") in list(Padding):
-        return Padding(own["padding"])
-    return Padding.MEAN if config.get("image_aspect_ratio", "pad") == "pad" else Padding.NONE
+
+def _first(owns: list[dict[str, Any]], key: str) -> Any:
+    return next((own[key] for own in owns if own.get(key)), None)
 
 
 def _read(file: Path, problems: list[str]) -> dict[str, Any]:
@@ -183,106 +242,13 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     return content
 
 
-def _unsupported(path: Path, config: Mapping[str, Any], weights: Weights) -> Iterator[str]:
-    """Why this is not a model this program can use yet; the first reason decides, the rest would follow from it."""
-    if (path / "adapter_config.json").is_file():
-        yield "it is a LoRA adapter, and adapters are not supported yet"
-        return
-    if not config:
-        return
-    kind = str(config.get("model_type", ""))
-    listed = config.get("architectures")
-    architecture = str(listed[0]) if isinstance(listed, list) and listed else ""
-    has_connector = any(name.startswith(CONNECTOR + "LFE") for name in weights.entries)
-    if kind != "libra" and architecture != "LibraLlamaForCausalLM" and not (kind == "llama" and has_connector):
-        name = architecture or kind or "without a name"
-        yield f"the architecture {name} is not supported yet; Libra with a llama language model is"
-        return
-    projector = config.get("mm_projector_type")
-    if projector != "TAC" and not has_connector:
-        yield f"the projector {projector} is not supported yet; TAC is"
-        return
-    if not weights.files and any((path / name).is_file() for name in ("mm_projector.bin", "mm_tac_projector.bin")):
-        yield "it holds a projector without a language model, which is not supported yet"
-        return
-    if config.get("quantization_config"):
-        yield "its weights are stored quantised, which is not supported yet"
-    if str(config.get("mm_vision_select_layer", "all")) != "all":
-        yield "TAC needs all layers of the tower, but mm_vision_select_layer selects one"
-    if config.get("mm_vision_select_feature", "patch") != "patch":
-        yield "features with the class token (cls_patch) are not supported yet"
-    if config.get("mm_use_im_start_end") and config.get("tune_mm_mlp_adapter"):
-        yield "prompts with trained image start and end tokens are not supported yet"
-
-
-def _mismatches(config: Mapping[str, Any], weights: Weights) -> list[str]:
-    """Tensors that are missing or whose shape contradicts the configuration."""
-    if not all(isinstance(config.get(key), int) and 0 < config[key] < 1 << 24 for key in _SIZES):
-        return [f"config.json lacks one of {', '.join(_SIZES)}"]
-    if weights.problems:
-        return []  # a missing file explains its missing tensors
-    try:
-        expected = dict(_language_shapes(config)) | _connector_shapes(config)
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        return [f"config.json contradicts itself: {error}"]
-    problems = []
-    missing = [name for name in expected if name not in weights.entries]
-    for name in missing[:_MAX_LISTED]:
-        problems.append(f"the tensor {name} is missing")
-    if len(missing) > _MAX_LISTED:
-        problems.append(f"{len(missing) - _MAX_LISTED} more tensors are missing")
-    for name, shape in expected.items():
-        entry = weights.entries.get(name)
-        if entry is not None and entry.shape != shape:
-            problems.append(f"{name} has the shape {list(entry.shape)}, the configuration says {list(shape)}")
-    return problems[: 2 * _MAX_LISTED]
-
-
-def _language_shapes(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    width, inner, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
-    heads = config["num_attention_heads"]
-    head = config.get("head_dim") or width // heads
-    queries, keys = heads * head, (config.get("num_key_value_heads") or heads) * head
-    yield "model.embed_tokens.weight", (vocabulary, width)
-    for number in range(config["num_hidden_layers"]):
-        layer = f"model.layers.{number}."
-        yield layer + "self_attn.q_proj.weight", (queries, width)
-        yield layer + "self_attn.k_proj.weight", (keys, width)
-        yield layer + "self_attn.v_proj.weight", (keys, width)
-        yield layer + "self_attn.o_proj.weight", (width, queries)
-        yield layer + "mlp.gate_proj.weight", (inner, width)
-        yield layer + "mlp.up_proj.weight", (inner, width)
-        yield layer + "mlp.down_proj.weight", (width, inner)
-        yield layer + "input_layernorm.weight", (width,)
-        yield layer + "post_attention_layernorm.weight", (width,)
-    yield "model.norm.weight", (width,)
-    if not config.get("tie_word_embeddings"):
-        yield "lm_head.weight", (vocabulary, width)
-
-
-def _connector_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        connector = TemporalAlignmentConnector(
-            int(config.get("mm_hidden_size", 768)),
-            config["hidden_size"],
-            connector_heads(config),
-        )
-    return {CONNECTOR + name: tuple(tensor.shape) for name, tensor in connector.state_dict().items()}
-
-
-def _tower_mismatches(config: Mapping[str, Any], tower: towers.Tower) -> Iterator[str]:
-    width, expected = tower.config.get("hidden_size"), config.get("mm_hidden_size")
-    if width is not None and expected is not None and width != expected:
-        yield f"the vision tower is {width} wide, the connector expects {expected}"
-
-
 def _choose_template(
-    asked: str | None, own: Mapping[str, Any], published: catalogue.Published | None
+    asked: str | None, owns: list[dict[str, Any]], published: catalogue.Published | None
 ) -> tuple[str, str]:
     """The template's name and why: the caller's wish, interval.json, the catalogue, else the family's default."""
     if asked is not None:
         return asked, "asked for"
-    named = own.get("conversation")
+    named = _first(owns, "conversation")
     if isinstance(named, str):
         try:
             return conversation.template(named).name, "interval.json"
@@ -290,4 +256,4 @@ def _choose_template(
             pass  # written by a newer version; the next rule decides
     if published is not None:
         return published.conversation, "catalogue"
-    return DEFAULT_CONVERSATION, "default"
+    return libra.DEFAULT_CONVERSATION, "default"

@@ -57,6 +57,9 @@ class TemporalAlignmentConnector(nn.Module):
         heads: attention heads, in published models those of the language model; D must be a multiple of it.
     """
 
+    compares = True
+    """Whether the prior changes what comes out."""
+
     def __init__(self, vision_size: int, text_size: int, heads: int) -> None:
         super().__init__()
         if vision_size % heads:

@@ -13,8 +13,8 @@ import os
 import pickle
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,16 @@ _ITEM_SIZE = {
 _DTYPE_WORDS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
+MAX_LISTED = 20
+"""Problems of one sort that are listed one by one."""
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One tensor of a file: its shape and its dtype in torch's word ("bfloat16")."""
+    """One tensor of a file: its name there, its shape and its dtype in torch's word ("bfloat16")."""
 
     file: Path
+    name: str
     shape: tuple[int, ...]
     dtype: str
 
@@ -82,6 +87,35 @@ class Weights:
             counts[entry.dtype] += prod(entry.shape)
         return counts.most_common(1)[0][0] if counts else ""
 
+    def renamed(self, rename: Callable[[str], str | None]) -> Weights:
+        """The same tensors under other names; those for which ``rename`` gives None are left out."""
+        named = ((rename(name), entry) for name, entry in self.entries.items())
+        return replace(self, entries={name: entry for name, entry in named if name is not None})
+
+    def under(self, prefix: str) -> Weights:
+        """The tensors whose names begin with ``prefix``, named without it."""
+        return self.renamed(lambda name: name.removeprefix(prefix) if name.startswith(prefix) else None)
+
+    def overlaid(self, other: Weights) -> Weights:
+        """These tensors, and where ``other`` has one of the same name, that one instead; problems of both."""
+        return Weights(
+            files=(*self.files, *(file for file in other.files if file not in self.files)),
+            entries={**self.entries, **other.entries},
+            problems=(*self.problems, *other.problems),
+        )
+
+    def contradictions(self, expected: Mapping[str, tuple[int, ...]]) -> list[str]:
+        """Which of the tensors ``expected`` (name -> shape) are missing or have another shape; a sentence each."""
+        missing = [name for name in expected if name not in self.entries]
+        problems = [f"the tensor {name} is missing" for name in missing[:MAX_LISTED]]
+        if len(missing) > MAX_LISTED:
+            problems.append(f"{len(missing) - MAX_LISTED} more tensors are missing")
+        for name, shape in expected.items():
+            entry = self.entries.get(name)
+            if entry is not None and entry.shape != shape:
+                problems.append(f"{name} has the shape {list(entry.shape)}, the configuration says {list(shape)}")
+        return problems[: 2 * MAX_LISTED]
+
 
 def look(folder: Path) -> Weights:
     """The weights of a folder by their headers; never raises for what the files hold."""
@@ -89,10 +123,14 @@ def look(folder: Path) -> Weights:
     if layout is None:
         return Weights(problems=("no weights: model.safetensors or pytorch_model.bin is missing",))
     if not layout.endswith(".index.json"):
-        file = folder / layout
-        entries, problems = _header(file)
-        return Weights((file,), entries, problems)
+        return look_at(folder / layout)
     return _look_sharded(folder, layout)
+
+
+def look_at(file: Path) -> Weights:
+    """The weights of one file by its header; never raises for what it holds."""
+    entries, problems = _header(file)
+    return Weights((file,), entries, problems)
 
 
 def read(weights: Weights, names: Iterable[str]) -> dict[str, Tensor]:
@@ -100,13 +138,15 @@ def read(weights: Weights, names: Iterable[str]) -> dict[str, Tensor]:
 
     Raises ModelError when a file cannot be read or a sample of its values is not finite.
     """
-    wanted: dict[Path, list[str]] = {}
+    wanted: dict[Path, dict[str, str]] = {}
     for name in names:
-        wanted.setdefault(weights.entries[name].file, []).append(name)
+        entry = weights.entries[name]
+        wanted.setdefault(entry.file, {})[name] = entry.name
     tensors: dict[str, Tensor] = {}
     for file, group in wanted.items():
         try:
-            tensors.update(_tensors(file, group))
+            stored = _tensors(file, list(group.values()))
+            tensors.update((name, stored[there]) for name, there in group.items())
         except Exception as error:  # the libraries raise many kinds; each means the same to the user
             raise ModelError(f"The weights in {file.name} cannot be read.") from error
     broken = [name for name, tensor in tensors.items() if not looks_finite(tensor)]
@@ -204,7 +244,7 @@ def _safetensors_header(file: Path) -> dict[str, Entry]:
             first, last = item["data_offsets"]
             if not 0 <= first <= last or last - first != prod(shape) * _ITEM_SIZE[dtype]:
                 raise _Damaged("is damaged: its header contradicts itself")
-            entries[name] = Entry(file, shape, _DTYPE_WORDS.get(dtype, dtype))
+            entries[name] = Entry(file, name, shape, _DTYPE_WORDS.get(dtype, dtype))
             end = max(end, last)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _Damaged("is damaged: its header cannot be read") from None
@@ -225,7 +265,7 @@ def _pickle_header(file: Path) -> dict[str, Entry]:
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise _Damaged("is not a table of weights")
     return {
-        str(name): Entry(file, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        str(name): Entry(file, str(name), tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         for name, tensor in state.items()
     }
 

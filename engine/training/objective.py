@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.models.composite import IGNORED, TacModel, widen
+from engine.models.composite import IGNORED, LibraModel, widen
 from engine.training.auxiliary import AuxiliaryHeads
 from engine.training.recipe import Stage
 
@@ -18,7 +18,7 @@ from engine.training.recipe import Stage
 class Objective(nn.Module):
     """A model with the heads that train it, for one stage after the other (``begin``)."""
 
-    def __init__(self, model: TacModel, heads: AuxiliaryHeads | None) -> None:
+    def __init__(self, model: LibraModel, heads: AuxiliaryHeads | None) -> None:
         super().__init__()
         self.model = model
         self.heads = heads

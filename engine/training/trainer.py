@@ -29,9 +29,9 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from engine.datasets.libra import TrainingSample, read_training
-from engine.errors import DatasetError, UsageError
-from engine.models.checkpoint import load_model, save_model
-from engine.models.composite import TacModel
+from engine.errors import DatasetError, ModelError, UsageError
+from engine.models.checkpoint import LoadedLibra, load_model, save_model
+from engine.models.composite import LibraModel
 from engine.models.conversation import template
 from engine.models.preprocessing import ImageProcessor
 from engine.models.tokens import IMAGE_TEXT, load_tokenizer
@@ -112,9 +112,11 @@ def record(output: Path) -> None:
 
 def _start(
     recipe: Recipe, conversations: Sequence[TrainingSample]
-) -> tuple[TacModel, PreTrainedTokenizerBase, ImageProcessor]:
+) -> tuple[LibraModel, PreTrainedTokenizerBase, ImageProcessor]:
     if recipe.start is not None:
         loaded = load_model(recipe.start, dtype="float32", device="cpu")
+        if not isinstance(loaded, LoadedLibra):
+            raise ModelError(f"{loaded.info.name} is no model in Libra's format; only those can be trained here.")
         return loaded.model, loaded.tokenizer, loaded.processor
     assert recipe.new is not None
     folder = recipe.output / "vocabulary"
@@ -129,7 +131,7 @@ def _start(
         "max_position_embeddings": recipe.max_length,
         **recipe.new.language_model,
     }
-    model = TacModel.from_config(recipe.new.vision_tower, language)
+    model = LibraModel.from_config(recipe.new.vision_tower, language)
     edge = int(model.vision_tower.config.image_size)
     processor = ImageProcessor(
         shortest_edge=edge,
@@ -165,7 +167,7 @@ def _prepare(
     return samples, store
 
 
-def _heads(truth: TruthTable | None, model: TacModel) -> AuxiliaryHeads | None:
+def _heads(truth: TruthTable | None, model: LibraModel) -> AuxiliaryHeads | None:
     if truth is None:
         return None
     if truth.cells and truth.cells != model.patches:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from engine.errors import ModelError, ResourceError, UsageError
 from engine.models import towers
 from engine.models.checkpoint import load_model, save_model
-from engine.models.composite import TacModel
+from engine.models.composite import LibraModel
 from engine.models.preprocessing import Padding
 from engine.models.tokens import encode_with_image
 
@@ -82,7 +82,7 @@ def test_saved_names_are_libras(folder: Path, tmp_path: Path) -> None:
 def test_padding_and_heads_are_kept(tmp_path: Path, folder: Path, padding: Padding) -> None:
     loaded = load_model(folder)
     torch.manual_seed(1)
-    model = TacModel.from_config(
+    model = LibraModel.from_config(
         {"hidden_size": 24, "num_hidden_layers": 12, "num_attention_heads": 2, "image_size": 56, "patch_size": 14},
         {"vocab_size": len(loaded.tokenizer), "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
          "num_attention_heads": 4},
@@ -100,7 +100,7 @@ def test_out_of_memory(folder: Path, error: Exception, monkeypatch: pytest.Monke
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("engine.models.checkpoint._assemble", fail)
+    monkeypatch.setattr("engine.models.libra.assemble", fail)
     with pytest.raises(ResourceError, match="not enough memory to load Tiny"):
         load_model(folder)
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_checkpoint import VISION
 
 from engine.errors import ModelError, UsageError
-from engine.models.recognition import examine, language_config
+from engine.models import language
+from engine.models.recognition import examine
 
 
 @pytest.fixture
@@ -70,10 +72,7 @@ def test_the_folders_name_decides_nothing(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("libra-Med-CXRGen-F-tiny", "projector mlp2x_gelu"),
-        ("libra-v1.0-7b-tiny-lora", "LoRA"),
-        ("libra-v1.0-7b-tiny-pretrain", "without a language model"),
-        ("libra-qwen3-tiny", "LibraQwen3ForCausalLM"),
+        ("libra-v1.0-7b-tiny-pretrain", "needs its base model; name it with --base"),
         ("base/meditron-7b-tiny", "LlamaForCausalLM"),
         ("microsoft/rad-dino", "Dinov2Model"),
         ("tokenizers", "not a model folder"),
@@ -100,9 +99,12 @@ def test_the_reference_checkpoint(libra: Path) -> None:
     ("changes", "reason"),
     [
         ({"model_type": "qwen2_vl", "architectures": ["Qwen2VLForConditionalGeneration"]}, "Qwen2VL"),
-        ({"model_type": "libra_mistral", "architectures": ["LibraMistralForCausalLM"]}, "LibraMistral"),
+        ({"model_type": "libra_mpt", "architectures": ["LibraMPTForCausalLM"]}, "LibraMPT"),
+        ({"mm_projector_type": "resampler"}, "projector resampler"),
+        ({"mm_projector_type": "mlp2x_gelu"}, "needs one layer"),
         ({"mm_vision_select_layer": "-2"}, "all layers"),
-        ({"mm_vision_select_feature": "cls_patch"}, "cls_patch"),
+        ({"mm_vision_select_layer": "last"}, "names no layer"),
+        ({"mm_vision_select_feature": "cls"}, "cls_patch"),
         ({"quantization_config": {"bits": 4}}, "quantised"),
         ({"hidden_size": ...}, "hidden_size"),
         ({"hidden_size": 64}, "shape"),
@@ -184,8 +186,12 @@ def test_no_weights(folder: Path) -> None:
     [
         ("preprocessor_config.json", None, "preprocessor_config.json is missing"),
         ("preprocessor_config.json", "{}", "preprocessor_config.json"),
-        ("config.json", '{"model_type": "clip_vision_model"}', "clip_vision_model"),
-        ("config.json", '{"model_type": "dinov2", "hidden_size": 24, "patch_size": 14}', "12 blocks"),
+        ("config.json", '{"model_type": "vit_msn"}', "vit_msn"),
+        ("config.json", '{"model_type": "clip"}', "clip"),
+        ("config.json", '{"model_type": "dinov2", "hidden_size": 24, "patch_size": 14}', "lacks num_hidden_layers"),
+        ("config.json", json.dumps({**VISION, "num_hidden_layers": 11}), "TAC needs 12 blocks, config.json says 11"),
+        ("config.json", json.dumps({**VISION, "num_hidden_layers": 11}), "the weights hold 12 blocks"),
+        ("config.json", json.dumps({**VISION, "patch_size": 16}), "has the shape"),
         ("model.safetensors", None, "no weights"),
         ("model.safetensors", "", "cut off"),
     ],
@@ -218,12 +224,33 @@ def test_no_folder(tmp_path: Path) -> None:
 
 def test_unknown_configuration_fields_go_nowhere(folder: Path) -> None:
     edit(folder, _attn_implementation_internal="evil/kernel", auto_map={"AutoModel": "evil.Evil"}, rope_theta=5e5)
-    fields = language_config(examine(folder).config)
-    assert not any(key.startswith("_") or key == "auto_map" for key in fields)
-    assert fields["rope_parameters"] == {"rope_theta": 5e5, "rope_type": "default"}
+    configured = language.configuration("llama", examine(folder).config)
+    assert configured._attn_implementation_internal != "evil/kernel"
+    assert not hasattr(configured, "auto_map")
+    assert configured.rope_parameters == {"rope_theta": 5e5, "rope_type": "default"}
+
+
+SIZES = {"vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
 
 
 def test_llama_3_scaling() -> None:
-    scaling = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0}
-    fields = language_config({"rope_theta": 500000.0, "rope_scaling": scaling})
-    assert fields["rope_parameters"] == {"rope_theta": 500000.0, **scaling}
+    scaling = {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    scaling |= {"original_max_position_embeddings": 8192}
+    config = {"rope_theta": 500000.0, "rope_scaling": scaling, "max_position_embeddings": 131072}
+    configured = language.configuration("llama", SIZES | config)
+    assert configured.rope_parameters == {"rope_theta": 500000.0, **scaling}
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"model_type": "libra"}, "llama"),
+        ({"model_type": "libra", "architectures": ["LibraMistralForCausalLM"]}, "mistral"),
+        ({"model_type": "libra_phi3", "architectures": None}, "phi3"),
+        ({"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}, "qwen2"),
+        ({"model_type": "libra_mpt"}, None),
+        ({}, None),
+    ],
+)
+def test_kinds_of_language_models(config: dict[str, Any], kind: str | None) -> None:
+    assert language.kind(config) == kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.models.composite import IGNORED, TacModel, slots, widen
+from engine.models.composite import IGNORED, LibraModel, slots, widen
 from engine.models.tac import TemporalAlignmentConnector
 from engine.models.tokens import IMAGE_TOKEN
 
@@ -28,9 +28,9 @@ def connector() -> TemporalAlignmentConnector:
 
 
 @pytest.fixture
-def model() -> TacModel:
+def model() -> LibraModel:
     torch.manual_seed(2)
-    return TacModel.from_config(VISION, LANGUAGE)
+    return LibraModel.from_config(VISION, LANGUAGE)
 
 
 def test_has_the_published_parameters(connector: TemporalAlignmentConnector) -> None:
@@ -94,7 +94,7 @@ def test_dropout_only_in_training(connector: TemporalAlignmentConnector) -> None
     assert not torch.equal(connector(features, features), connector(features, features))
 
 
-def test_training_reaches_every_parameter(model: TacModel) -> None:
+def test_training_reaches_every_parameter(model: LibraModel) -> None:
     model.train()
     torch.nn.init.normal_(model.connector.LFE_prior_bias)
     ids = torch.tensor([[1, 5, IMAGE_TOKEN, 6, 7, 2], [1, IMAGE_TOKEN, 8, 9, 2, 0]])
@@ -108,7 +108,7 @@ def test_training_reaches_every_parameter(model: TacModel) -> None:
     assert {name for name, p in model.named_parameters() if p.grad is None} == idle
 
 
-def test_padding_changes_nothing(model: TacModel) -> None:
+def test_padding_changes_nothing(model: LibraModel) -> None:
     model.eval()
     images = torch.randn(1, 3, 28, 28), torch.randn(1, 3, 28, 28)
     ids = torch.tensor([[1, 5, IMAGE_TOKEN, 6, 7]])
@@ -119,7 +119,7 @@ def test_padding_changes_nothing(model: TacModel) -> None:
     torch.testing.assert_close(masked[:, : plain.shape[1]], plain, atol=1e-5, rtol=1e-4)
 
 
-def test_the_image_goes_where_its_slot_is(model: TacModel) -> None:
+def test_the_image_goes_where_its_slot_is(model: LibraModel) -> None:
     ids = torch.tensor([[IMAGE_TOKEN, 5, 6], [5, 6, IMAGE_TOKEN]])
     image = torch.randn(2, 4, 24)
     embedded = model.embed(ids, image)
@@ -137,4 +137,4 @@ def test_exactly_one_slot(row: list[int]) -> None:
 
 def test_a_tower_of_another_depth_is_refused() -> None:
     with pytest.raises(ValueError, match="12 blocks"):
-        TacModel.from_config({**VISION, "num_hidden_layers": 6}, LANGUAGE)
+        LibraModel.from_config({**VISION, "num_hidden_layers": 6}, LANGUAGE)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.errors import DatasetError
-from engine.models.composite import TacModel
+from engine.models.composite import LibraModel
 from engine.models.tokens import IMAGE_TOKEN
 from engine.training.auxiliary import BANDS, CHANGES, AuxiliaryHeads, TruthTable
 from engine.training.objective import Objective
@@ -36,7 +36,7 @@ def truth():
 @pytest.fixture
 def objective(truth):
     torch.manual_seed(0)
-    model = TacModel.from_config(
+    model = LibraModel.from_config(
         {"hidden_size": 16, "num_hidden_layers": 12, "num_attention_heads": 2, "image_size": 28, "patch_size": 14},
         {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
          "num_attention_heads": 2, "num_key_value_heads": 2},

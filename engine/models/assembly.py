@@ -1,0 +1,94 @@
+"""What building a model of any family has in common: transformers' modules from our own objects and tensors.
+
+transformers builds from configuration objects and the tensors we hand it: it opens no file of the folder, so nothing
+in one can name code or another place.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from engine.errors import ModelError
+from engine.models import weights
+from engine.models.loaded import ModelInfo
+
+if TYPE_CHECKING:
+    from engine.models.recognition import ModelFolder
+
+log = logging.getLogger(__name__)
+
+
+def assemble(kind: Any, config: Any, state: Mapping[str, torch.Tensor], dtype: torch.dtype, what: str) -> Any:
+    """A transformers model of ``kind`` with exactly these tensors; ModelError where one is missing or does not fit."""
+    with quiet():
+        model, report = kind.from_pretrained(
+            None, config=config, state_dict=dict(state), dtype=dtype, output_loading_info=True,
+            ignore_mismatched_sizes=True, attn_implementation="sdpa",
+        )  # fmt: skip
+    problems = [f"{what}: the tensor {name} is missing" for name in sorted(report["missing_keys"])]
+    problems += [f"{what}: the tensor {item[0]} has the wrong shape" for item in report["mismatched_keys"]]
+    if problems:
+        raise ModelError(f"The model's weights do not fit its configuration: {problems[0]}.", tuple(problems))
+    return model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers' progress bars and load reports off for the block: what matters of them is raised as ModelError."""
+    from transformers.utils import logging
+
+    hf_logging: Any = logging
+
+    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bars:
+            hf_logging.enable_progress_bar()
+
+
+def info(folder: ModelFolder, model: torch.nn.Module, dtype: torch.dtype, more: tuple[Path, ...] = ()) -> ModelInfo:
+    """What drafts say of the model built from ``folder``; ``more`` are weight files of another folder."""
+    adapted = folder.adapter.weights.files if folder.adapter else ()
+    found = ModelInfo(
+        path=str(folder.path),
+        name=folder.name,
+        family=folder.family,
+        sha256=weights.digest((*folder.weights.files, *adapted, *more)),
+        dtype=str(dtype).removeprefix("torch."),
+        quantization="none",
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        demonstration=folder.demonstration,
+        license=folder.license,
+        conversation=folder.template,
+        adapter=folder.adapter.folder.resolve().name if folder.adapter else "",
+    )
+    log.info("loaded model %s, %d parameters, %s", found.sha256[:12], found.parameters, found.dtype)
+    return found
+
+
+def stop_ids(folder: ModelFolder, tokenizer: Any) -> tuple[int, ...]:
+    """Ids that end an answer: of generation_config.json, else of config.json, else the tokenizer's."""
+    generation: Any = {}
+    for place in (folder.path, folder.tokenizer):
+        try:
+            generation = json.loads((place / "generation_config.json").read_text(encoding="utf-8-sig"))
+            break
+        except (OSError, ValueError, RecursionError):
+            continue
+    listed = generation.get("eos_token_id") if isinstance(generation, dict) else None
+    for candidate in (listed, folder.config.get("eos_token_id"), tokenizer.eos_token_id):
+        ids = candidate if isinstance(candidate, list) else [candidate]
+        if ids and all(isinstance(i, int) and i >= 0 for i in ids):
+            return tuple(ids)
+    return ()

@@ -1,0 +1,118 @@
+"""A model ready to run, whatever its family: the four things the drafting engine asks of one.
+
+    ask      a question -> the prompt, as text and as ids
+    see      a picture -> what is kept of it; depends on that picture alone, so that it can be kept
+    embed    ids and what was seen -> the language model's input
+    language_model   transformers' module that continues it
+
+Each family has a module of its own with a subclass: libra.py, qwen2vl.py, llava.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a draft says about the model that wrote it.
+
+    Attributes:
+        path, name, family: where, what it is called, and one of "libra-tac", "libra", "qwen2-vl", "llava".
+        sha256: one hash over all weight files: the base's, the adapter's, the tower's.
+        dtype: "float32", "bfloat16" or "float16", as it runs.
+        quantization: "none".
+        parameters: values in all parts together.
+        demonstration: made to show the program, not to read radiographs.
+        license: as far as known, else "".
+        conversation: name of the template its prompts are written in.
+        adapter: name of the adapter on it, "" for none.
+    """
+
+    path: str
+    name: str
+    family: str
+    sha256: str
+    dtype: str
+    quantization: str
+    parameters: int
+    demonstration: bool
+    license: str
+    conversation: str
+    adapter: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The language model's input for a whole prompt.
+
+    Attributes:
+        embeddings: ``[1, P, H]``.
+        positions: position ids ``[axes, 1, P]`` where they are more than a count, else None.
+        next_position: the position of the first token that follows; None where it is P.
+    """
+
+    embeddings: Tensor
+    positions: Tensor | None = None
+    next_position: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel(ABC):
+    """A model with all that belongs to it, in evaluation mode on its device.
+
+    Attributes:
+        info: what a draft says about it.
+        tokenizer: transformers'.
+        stop_ids: ids that end an answer.
+        stop_text: text that ends an answer where no id does, or "".
+        warnings: sentences for the user.
+    """
+
+    info: ModelInfo
+    tokenizer: PreTrainedTokenizerBase
+    stop_ids: tuple[int, ...]
+    stop_text: str
+    warnings: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def language_model(self) -> Any:
+        """transformers' causal language model; takes embeddings or ids, gives logits."""
+
+    @abstractmethod
+    def ask(self, question: str, *, has_prior: bool) -> tuple[str, list[int]]:
+        """The prompt of one question about the image or the two images, as text and as ids."""
+
+    @abstractmethod
+    def see(self, picture: Image) -> Tensor:
+        """What is kept of one picture, on the model's device."""
+
+    @abstractmethod
+    def embed(self, ids: list[int], current: Tensor, prior: Tensor | None) -> Prompt:
+        """The input for a prompt of ``ask`` and what ``see`` gave of its images; ``prior`` None where there is none."""
+
+    @abstractmethod
+    def positions(self, ids: list[int]) -> int:
+        """Positions a prompt of ``ask`` takes, P, before anything is computed."""
+
+    @property
+    def room(self) -> int:
+        """Positions the language model has, for prompt and answer together."""
+        config = self.language_model.config
+        return int(getattr(config, "text_config", config).max_position_embeddings)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model is."""
+        device: torch.device = self.language_model.device
+        return device
