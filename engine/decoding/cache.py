@@ -119,7 +119,10 @@ def shared_prompt_attention(
     together = grouped.transpose(0, 1).reshape(groups, -1, width)  # all rows as one matrix per key head
     to_prompt = (together @ key.prompt.mT).view(groups, rows, -1, positions).transpose(0, 1)
     to_own = grouped @ key.own.mT
-    weights = torch.softmax(torch.cat((to_prompt, to_own), dim=-1), dim=-1, dtype=torch.float32).to(query.dtype)
+    scores = torch.cat((to_prompt, to_own), dim=-1)
+    if attention_mask is not None:  # a model that sees a window of positions only
+        scores = scores.masked_fill(~attention_mask, -torch.inf)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     on_prompt = weights[..., :positions].transpose(0, 1).reshape(groups, -1, positions)
     from_prompt = (on_prompt @ value.prompt).view(groups, rows, -1, width).transpose(0, 1)
     attended = from_prompt + weights[..., positions:] @ value.own

@@ -156,6 +156,7 @@ def _layers(path: Path, base: Path | None, problems: list[str]) -> _Layers:
         adapter = adapters.examine(path)
         below = _base(adapter.base, path, base, "adapter", problems)
         if below is None:
+            problems += adapter.problems
             return _Layers({}, Weights(), path, adapter, (path,))
         under = _layers(below, None, problems)
         if under.adapter is not None:
@@ -177,7 +178,7 @@ def _layers(path: Path, base: Path | None, problems: list[str]) -> _Layers:
 
 def _base(named: str, path: Path, given: Path | None, what: str, problems: list[str]) -> Path | None:
     if given is not None:
-        if not places.is_model(given):
+        if not places.is_model(given) and not adapters.is_adapter(given):
             problems.append(f"there is no base model in {given}")
             return None
         return given

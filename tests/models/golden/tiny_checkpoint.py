@@ -110,11 +110,11 @@ def build(root: Path) -> Path:
     _json(model / "config.json", config)
     _json(model / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2})
     _json(model / "interval.json", {"conversation": "libra_v1", "demonstration": True, "name": "Tiny"})
-    _tokenizer(model)
+    write_tokenizer(model)
     return model
 
 
-def _tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path) -> None:
     from transformers import LlamaTokenizer
 
     pieces, merges = vocabulary()
