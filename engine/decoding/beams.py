@@ -26,6 +26,7 @@ class _Finished:
     ids: tuple[int, ...]
     score: float
     stopped: bool
+    likely: tuple[float, ...]
 
 
 def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends: Ends) -> Iterator[Step | Outcome]:
@@ -42,15 +43,21 @@ def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
     scores[0] = 0.0
     history = torch.tensor([list(prompt_ids)] * beams, dtype=torch.int64, device=device)
     open_beams: list[tuple[int, ...]] = [()] * beams
+    open_likely: list[tuple[float, ...]] = [()] * beams
     finished: list[_Finished] = []
 
     for length in range(1, settings.max_new_tokens + 1):
         # 1. the best continuations of all open beams together
-        log_probabilities = ban_repeats(logits.log_softmax(dim=-1), history, settings.no_repeat_ngram)
+        said = logits.log_softmax(dim=-1)
+        log_probabilities = ban_repeats(said, history, settings.no_repeat_ngram)
         total, flat = torch.topk((log_probabilities + scores[:, None]).flatten(), min(candidates, beams * vocabulary))
         parents, tokens = flat // vocabulary, flat % vocabulary
         continued = [
             (*open_beams[parent], token) for parent, token in zip(parents.tolist(), tokens.tolist(), strict=True)
+        ]
+        likely = [
+            (*open_likely[parent], one)
+            for parent, one in zip(parents.tolist(), said[parents, tokens].tolist(), strict=True)
         ]
         # 2. which of them end, and which of those are good enough to be finished
         at_limit = length == settings.max_new_tokens
@@ -58,12 +65,14 @@ def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
         ended = [at_limit or stop for stop in stopped]
         ranked = (total / length**settings.length_penalty).tolist()
         finished += [
-            _Finished(continued[i], ranked[i], stopped[i]) for i in range(min(beams, len(continued))) if ended[i]
+            _Finished(continued[i], ranked[i], stopped[i], likely[i])
+            for i in range(min(beams, len(continued)))
+            if ended[i]
         ]
         finished = sorted(finished, key=lambda f: f.score, reverse=True)[:beams]
         # 3. the best that go on are the open beams
         scores, chosen = torch.topk(total + torch.tensor(ended, device=device) * NEVER, beams)
-        open_beams = [continued[i] for i in chosen.tolist()]
+        open_beams, open_likely = ([values[i] for i in chosen.tolist()] for values in (continued, likely))
         yield Step(continued[0] if at_limit else open_beams[0])
         # 4. go on while an open beam could still win
         if at_limit or all(ended) or not _can_improve(scores, finished, length, settings):
@@ -72,7 +81,7 @@ def search(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
         history = torch.cat((history[parent], token[:, None]), dim=1)
         logits = session.step(token, None if length == 1 else _unless_identity(parent))
     best = finished[: settings.num_return_sequences]
-    yield Outcome(tuple(Answer(f.ids, f.score, f.stopped) for f in best))
+    yield Outcome(tuple(Answer(f.ids, f.score, f.stopped, f.likely) for f in best))
 
 
 def _can_improve(scores: Tensor, finished: Sequence[_Finished], length: int, settings: Settings) -> bool:

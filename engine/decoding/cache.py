@@ -35,15 +35,17 @@ class Split(NamedTuple):
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """One layer: filled by the prompt's forward pass, then extended by one position a step."""
+    """One layer: filled by the prompt's forward passes, then extended by every step."""
 
     is_sliding = False
 
-    def __init__(self) -> None:
+    def __init__(self, prompt: tuple[Tensor, Tensor] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.length = 0  # positions of the continuation
-        self._prompt: tuple[Tensor, Tensor] | None = None
+        self.open = True  # more of the prompt may come
+        self._prompt = prompt
         self._own: Tensor | None = None  # [keys and values, rows, K, room, d]
+        self.is_initialized = prompt is not None
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """The prompt's keys and values, ``[1, K, P, d]`` each, become the shared part."""
@@ -51,22 +53,29 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """The prompt's pass gets its own tensors back; a step ``[rows, K, 1, d]`` gets two Splits."""
+        """The prompt's pass gets tensors of the whole prompt; a step of T positions ``[rows, K, T, d]`` two Splits."""
         if self._prompt is None:
             self.lazy_initialization(key_states, value_states)
             return key_states, value_states
-        own = self._room_for(key_states)
-        own[0, :, :, self.length] = key_states[:, :, 0]
-        own[1, :, :, self.length] = value_states[:, :, 0]
-        self.length += 1
-        return Split(self._prompt[0], own[0, :, :, : self.length]), Split(self._prompt[1], own[1, :, :, : self.length])
+        if self.open:
+            keys, values = (
+                torch.cat((k, s[0]), dim=1) for k, s in zip(self._prompt, (key_states, value_states), strict=True)
+            )
+            self._prompt = (keys, values)
+            return keys[None], values[None]
+        end = self.length + key_states.shape[2]
+        own = self._room_for(key_states, end)
+        own[0, :, :, self.length : end] = key_states
+        own[1, :, :, self.length : end] = value_states
+        self.length = end
+        return Split(self._prompt[0], own[0, :, :, :end]), Split(self._prompt[1], own[1, :, :, :end])
 
-    def _room_for(self, states: Tensor) -> Tensor:
-        if self._own is None or self.length == self._own.shape[3]:
+    def _room_for(self, states: Tensor, end: int) -> Tensor:
+        if self._own is None or end > self._own.shape[3]:
             rows, heads, _, width = states.shape
-            grown = states.new_empty((2, rows, heads, self.length + BLOCK, width))
+            grown = states.new_empty((2, rows, heads, -(-end // BLOCK) * BLOCK, width))
             if self._own is not None:
-                grown[:, :, :, : self.length] = self._own
+                grown[:, :, :, : self.length] = self._own[:, :, :, : self.length]
             self._own = grown
         return self._own
 
@@ -75,6 +84,18 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         if self._own is not None:
             own = self._own[:, :, :, : self.length]
             own.copy_(own.index_select(1, parents))
+
+    def forget(self, length: int) -> None:
+        """Keep ``length`` positions of the continuation; 0 gives its room back as well."""
+        self.length = length
+        if length == 0:
+            self._own = None
+
+    def beginning(self, positions: int) -> _Layer:
+        """A new layer that begins with the first ``positions`` of this one's prompt, without a copy of them."""
+        assert self._prompt is not None
+        keys, values = self._prompt
+        return _Layer((keys[:, :positions], values[:, :positions]))
 
     def get_seq_length(self) -> int:
         return self.length + (0 if self._prompt is None else self._prompt[0].shape[1])
@@ -89,44 +110,70 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 class SharedPromptCache(Cache):
     """A cache for one prompt and any number of rows that continue it.
 
-    The first forward pass must be the prompt's, with one row; every later one adds one position to each row.
+    Until ``close`` every forward pass is part of the prompt and has one row; afterwards each adds positions to every
+    row.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layers: list[_Layer] | None = None) -> None:
         super().__init__(layer_class_to_replicate=_Layer)
+        if layers:
+            self.layers = list(layers)
+
+    def close(self) -> None:
+        """The prompt is complete."""
+        for layer in self._own():
+            layer.open = False
 
     def keep(self, parents: Tensor) -> None:
         """Row i continues what row ``parents[i]`` was, in every layer; ``parents`` int64 ``[rows]``."""
-        for layer in self.layers:
-            assert isinstance(layer, _Layer)
+        for layer in self._own():
             layer.keep(parents)
+
+    def forget(self, length: int) -> None:
+        """Keep ``length`` positions of every row's continuation."""
+        for layer in self._own():
+            layer.forget(length)
+
+    def beginning(self, positions: int) -> SharedPromptCache:
+        """A new cache whose prompt begins with the first ``positions`` of this one's."""
+        return SharedPromptCache([layer.beginning(positions) for layer in self._own()])
+
+    @property
+    def continuation(self) -> int:
+        """Positions every row has added to the prompt."""
+        return self._own()[0].length if self.layers else 0
+
+    def _own(self) -> list[_Layer]:
+        assert all(isinstance(layer, _Layer) for layer in self.layers)
+        return self.layers  # type: ignore[return-value]
 
 
 def shared_prompt_attention(
     module: torch.nn.Module, query: Tensor, key: Any, value: Any, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention of one new position per row ``[rows, heads, 1, d]`` to prompt and continuation; softmax in float32.
+    """Attention of T new positions per row ``[rows, heads, T, d]`` to prompt and continuation; softmax in float32.
 
-    With tensors instead of Splits (the prompt's pass, training) it is SDPA. Returns ``[rows, 1, heads, d]``.
+    With tensors instead of Splits (the prompt's pass, training) it is SDPA. Returns ``[rows, T, heads, d]``.
     """
     if not isinstance(key, Split):
         plain: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return plain
-    rows, heads, _, width = query.shape
+    rows, heads, length, width = query.shape
     groups, positions = key.prompt.shape[0], key.prompt.shape[1]
     scaling = kwargs.get("scaling") or width**-0.5
-    grouped = (query * scaling).view(rows, groups, heads // groups, width)  # [rows, K, queries of one key head, d]
+    grouped = (query * scaling).reshape(rows, groups, -1, width)  # [rows, K, queries of one key head times T, d]
     together = grouped.transpose(0, 1).reshape(groups, -1, width)  # all rows as one matrix per key head
     to_prompt = (together @ key.prompt.mT).view(groups, rows, -1, positions).transpose(0, 1)
     to_own = grouped @ key.own.mT
     scores = torch.cat((to_prompt, to_own), dim=-1)
-    if attention_mask is not None:  # a model that sees a window of positions only
-        scores = scores.masked_fill(~attention_mask, -torch.inf)
+    if attention_mask is not None:  # several new positions, or a model that sees a window of positions only
+        open_scores = scores.view(rows, groups, -1, length, scores.shape[-1])
+        scores = open_scores.masked_fill(~attention_mask[:, :, None], -torch.inf).view_as(scores)
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     on_prompt = weights[..., :positions].transpose(0, 1).reshape(groups, -1, positions)
     from_prompt = (on_prompt @ value.prompt).view(groups, rows, -1, width).transpose(0, 1)
     attended = from_prompt + weights[..., positions:] @ value.own
-    return attended.reshape(rows, 1, heads, width), None
+    return attended.reshape(rows, heads, length, width).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(ATTENTION, shared_prompt_attention)

@@ -29,6 +29,7 @@ class Settings:
         top_p: sample from the smallest set of tokens with at least this probability; 1.0 for all.
         seed: of the sampling; None for a different answer each time.
         num_return_sequences: beams or samples returned.
+        lookup: texts as ids that the answer may repeat in part. They make greedy decoding quicker and change nothing.
     """
 
     max_new_tokens: int
@@ -40,6 +41,7 @@ class Settings:
     top_p: float = 1.0
     seed: int | None = None
     num_return_sequences: int = 1
+    lookup: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Answer:
-    """One finished answer: its ids (a stop id included), its score (beams only) and whether it ended by itself."""
+    """One finished answer.
+
+    Attributes:
+        token_ids: its ids, a stop id included.
+        score: of beams, the score they are ranked by; else None.
+        stopped: whether it ended by itself.
+        log_probabilities: of each token given those before it, as the model says, before bans and temperature.
+    """
 
     token_ids: tuple[int, ...]
     score: float | None
     stopped: bool
+    log_probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

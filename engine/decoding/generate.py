@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.decoding import beams, sampling
+from engine.decoding import beams, lookup, sampling
 from engine.decoding.choosing import Ends, Outcome, Settings, Step
 from engine.decoding.session import Session
 
@@ -20,4 +20,6 @@ def generate(session: Session, prompt_ids: Sequence[int], settings: Settings, en
     """
     if settings.num_beams > 1:
         return beams.search(session, prompt_ids, settings, ends)
+    if settings.lookup and settings.temperature == 0 and settings.num_return_sequences == 1:
+        return lookup.greedy(session, prompt_ids, settings, ends)
     return sampling.sample(session, prompt_ids, settings, ends)

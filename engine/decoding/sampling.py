@@ -25,15 +25,18 @@ def sample(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
         generator.manual_seed(settings.seed)
     history = torch.tensor([list(prompt_ids)] * rows, dtype=torch.int64, device=device)
     answers: list[list[int]] = [[] for _ in range(rows)]
+    likely: list[list[float]] = [[] for _ in range(rows)]
     open_rows = [True] * rows
     logits = session.logits.expand(rows, -1)
     for position in range(settings.max_new_tokens):
         # 1. choose the next token of every row
         tokens = _choose(ban_repeats(logits, history, settings.no_repeat_ngram), settings, generator)
         # 2. append it to the rows that are open, and close those that end
+        said = logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0].tolist()
         for row, token in enumerate(tokens.tolist()):
             if open_rows[row]:
                 answers[row].append(token)
+                likely[row].append(said[row])
                 open_rows[row] = token not in settings.stop_ids and not ends(answers[row])
         yield Step(tuple(answers[0]))
         # 3. compute what may follow, unless nothing will
@@ -41,7 +44,8 @@ def sample(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
             break
         history = torch.cat((history, tokens[:, None]), dim=1)
         logits = session.step(tokens)
-    yield Outcome(tuple(Answer(tuple(ids), None, not still) for ids, still in zip(answers, open_rows, strict=True)))
+    ended = zip(answers, open_rows, likely, strict=True)
+    yield Outcome(tuple(Answer(tuple(ids), None, not still, tuple(said)) for ids, still, said in ended))
 
 
 def _choose(logits: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""A language model with one prompt in its cache: the prompt's forward pass once, then one position a step.
+"""A language model with one prompt in its cache: the prompt's forward pass once, then one step after the other.
 
 Knows transformers' causal language models; not what the ids mean.
 """
@@ -19,6 +19,8 @@ class Session:
 
     Attributes:
         logits: float32 ``[rows, vocabulary]`` of the next position; after the prefill there is one row.
+        passes: forward passes since the prompt's.
+        reused: positions of the prompt that were taken from an earlier session.
     """
 
     def __init__(
@@ -27,13 +29,22 @@ class Session:
         prompt: Tensor,
         positions: Tensor | None = None,
         next_position: int | None = None,
+        *,
+        boundary: int = 0,
+        after: Session | None = None,
     ) -> None:
-        """Prefill ``prompt``.
+        """Prefill ``prompt``, in two passes where it has a ``boundary``.
+
+        What lies before the boundary is computed by itself, and only that is ever reused. So a prompt gives the same
+        numbers, to the last bit, whatever was asked before it.
 
         Args:
             prompt: embeddings ``[1, P, width]``.
             positions: position ids ``[axes, 1, P]`` of a model whose positions are more than a count.
             next_position: with ``positions``: that of the token after the prompt, on all axes.
+            boundary: where the part that many prompts share ends; 0 for none.
+            after: an earlier session of the same model; where its prompt is the same up to the same boundary, that part
+                is not computed again.
 
         Raises:
             ModelError: the model gives NaN.
@@ -41,10 +52,18 @@ class Session:
         if language_model.config._attn_implementation != ATTENTION:
             language_model.set_attn_implementation(ATTENTION)
         self._model = language_model
-        self._cache = SharedPromptCache()
+        self._prompt = prompt
+        self._positions = positions
         self._axes = 0 if positions is None else len(positions)
         self._next_position = next_position or 0
-        self.logits = self._forward(inputs_embeds=prompt, **({} if positions is None else {"position_ids": positions}))
+        self._boundary = boundary
+        self.passes = 0
+        self.reused = boundary if after is not None and after._begins_like(self) else 0
+        self._cache = after._cache.beginning(boundary) if after is not None and self.reused else SharedPromptCache()
+        if boundary and not self.reused:
+            self._read(0, boundary)
+        self.logits = self._read(boundary, prompt.shape[1])
+        self._cache.close()
 
     def step(self, tokens: Tensor, parents: Tensor | None = None) -> Tensor:
         """Append one token to every row and return the next ``logits``.
@@ -59,22 +78,61 @@ class Session:
         if parents is not None:
             with torch.inference_mode():
                 self._cache.keep(parents)
-        placed = {}
-        if self._axes:  # elsewhere the model counts by itself
-            placed = {"position_ids": tokens.new_full((self._axes, len(tokens), 1), self._next_position)}
-            self._next_position += 1
-        self.logits = self._forward(input_ids=tokens.unsqueeze(1), **placed)
+        self.logits = self._append(tokens.unsqueeze(1))
         return self.logits
 
-    def _forward(self, **inputs: Tensor) -> Tensor:
-        # Logits of the last position only: over a prompt of 1500 positions the head would cost as much as a decode
+    def try_tokens(self, tokens: Tensor) -> Tensor:
+        """Append several tokens to the only row; the logits after each of them, float32 ``[T, vocabulary]``.
+
+        ``take_back`` removes those that turn out to be wrong. ``tokens``: int64 ``[T]``. Raises as ``step``.
+        """
+        return self._append(tokens.unsqueeze(0))
+
+    def take_back(self, tokens: int) -> None:
+        """Remove the last ``tokens`` positions of every row, as if they had never been appended."""
+        if tokens:
+            self._cache.forget(self._cache.continuation - tokens)
+            self._next_position -= tokens
+
+    def rest(self) -> Session:
+        """Give up the rows and their continuations, and keep the prompt for a later session."""
+        self._cache.forget(0)
+        self.logits = self.logits[:0]
+        return self
+
+    def _append(self, tokens: Tensor) -> Tensor:
+        rows, length = tokens.shape
+        placed = {}
+        if self._axes:  # elsewhere the model counts by itself
+            ahead = torch.arange(self._next_position, self._next_position + length, device=tokens.device)
+            placed = {"position_ids": ahead.expand(self._axes, rows, length)}
+        self._next_position += length
+        self.passes += 1
+        return self._forward(length, input_ids=tokens, **placed)
+
+    def _forward(self, keep: int, **inputs: Tensor) -> Tensor:
+        # Logits of the last positions only: over a prompt of 1500 positions the head would cost as much as a decode
         # step each.
         with torch.inference_mode():
-            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-            logits: Tensor = output.logits[:, -1].float()
+            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=keep)
+            logits: Tensor = output.logits[:, -keep:].flatten(0, 1).float()
             if not bool(torch.isfinite(logits).all()):
                 raise ModelError(
                     "The model computed values that are not numbers; its weights or the chosen dtype are not usable. "
                     "Try --dtype float32."
                 )
             return logits
+
+    def _read(self, begin: int, end: int) -> Tensor:
+        """Take some positions of the prompt into the cache; the logits after them."""
+        placed = {} if self._positions is None else {"position_ids": self._positions[:, :, begin:end]}
+        return self._forward(1, inputs_embeds=self._prompt[:, begin:end], **placed)
+
+    def _begins_like(self, other: Session) -> bool:
+        """Whether both prompts are the same up to the same boundary."""
+        end = self._boundary
+        if not end or end != other._boundary or not torch.equal(self._prompt[:, :end], other._prompt[:, :end]):
+            return False
+        if self._positions is None or other._positions is None:
+            return self._positions is other._positions
+        return torch.equal(self._positions[:, :, :end], other._positions[:, :, :end])

@@ -53,16 +53,25 @@ class Check:
 
 @dataclass(frozen=True)
 class Scored:
-    """One of several sequences; ``score`` is a beam's ranking score, None for samples."""
+    """One of several sequences.
+
+    ``score`` is a beam's ranking score, None for samples; ``log_probabilities`` are the model's own, one for each
+    token, before bans and temperature; a cancelled sequence has none.
+    """
 
     text: str
     token_ids: tuple[int, ...]
     score: float | None
+    log_probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds, measured from the start of this draft (``load_s``: the loading of the model before it)."""
+    """Seconds, measured from the start of this draft (``load_s``: the loading of the model before it).
+
+    ``passes``: forward passes of the language model after the prompt's; fewer than ``tokens`` where hints helped.
+    ``reused_positions``: of the prompt, taken from the draft before.
+    """
 
     load_s: float
     encode_s: float
@@ -72,6 +81,8 @@ class Timings:
     total_s: float
     tokens: int
     peak_memory_bytes: int
+    passes: int = 0
+    reused_positions: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ class Draft:
     def to_json(self) -> dict[str, Any]:
         """The draft as plain values for JSON; ``sequences`` only when there is more than one."""
         values = asdict(self)
+        values["log_probabilities"] = self.sequences[0].log_probabilities
         if len(self.sequences) == 1:
             del values["sequences"]
         return values

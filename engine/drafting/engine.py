@@ -2,7 +2,8 @@
 
 A draft is: look at the images (once each; what was seen of an image is kept), put the question, write. ``stream`` does
 it as a generator of events, so that whoever iterates sees every token and cancels by ceasing to; ``draft`` is its last
-event. The engine keeps nothing of a patient but the features of the last images, by the hash of their files.
+event. The engine keeps nothing of a patient but the features of the last images, by the hash of their files, and the
+last prompt as the language model saw it: a second question about the same study is answered much sooner.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,7 @@ from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Pro
 from engine.drafting.question import ask
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
-from engine.errors import UsageError
+from engine.errors import InputError, UsageError
 from engine.imaging.display import to_pil
 from engine.imaging.types import Image
 from engine.models.checkpoint import load_model
@@ -54,6 +55,7 @@ class Engine:
         self._loaded = loaded
         self._load_s = load_s
         self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self._last: Session | None = None
         self._writer = Writer(loaded.tokenizer, loaded.stop_text)
         self.info: ModelInfo = loaded.info
         self.warnings = loaded.warnings
@@ -106,9 +108,12 @@ class Engine:
         prompt: str | None = None,
         context: str = "",
         decoding: Decoding | None = None,
+        hints: Sequence[str] = (),
     ) -> Draft:
         """The finished draft; ``stream`` without the events. Arguments and errors as there."""
-        events = self.stream(comparison, section=section, prompt=prompt, context=context, decoding=decoding)
+        events = self.stream(
+            comparison, section=section, prompt=prompt, context=context, decoding=decoding, hints=hints
+        )
         return next(event for event in events if isinstance(event, Draft))
 
     def stream(
@@ -119,6 +124,7 @@ class Engine:
         prompt: str | None = None,
         context: str = "",
         decoding: Decoding | None = None,
+        hints: Sequence[str] = (),
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Event]:
         """Draft as a stream: Progress, then a Token per token, the Draft last.
@@ -127,21 +133,25 @@ class Engine:
         token, return True to get what was written so far as a Draft that is marked "cancelled".
 
         Args:
-            comparison: without a prior the current image stands in for it, as the published models expect.
+            comparison: without a prior Libra's models get the current image in its place, as published.
             section: "findings" or "impression".
             prompt: a question of one's own, instead of the section's.
             context: indication, history; plain text.
             decoding: greedy unless given.
+            hints: texts that the answer may repeat in part: the prior report, the section drafted before, phrases of
+                signed reports. With them greedy decoding takes fewer passes; the answer is the same.
 
         Raises (while iterating):
             UsageError: an unknown section or too long a text. ModelError: the model computed NaN.
+            InputError: an image of a modality the model does not read.
             ResourceError: not enough memory.
         """
         clock = _Clock(self._load_s, self._loaded.device)
         loaded = self._loaded
+        self._check_modalities(comparison)
         question = ask(section, prompt, context, lambda text: as_plain_text(loaded.tokenizer, text))
         prompt_text, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None)
-        wanted = (decoding or Decoding()).resolved(self._room(prompt_ids))
+        wanted = (decoding or Decoding()).resolved(self._room(prompt_ids, comparison))
 
         yield Progress("images", 0.0, "Looking at the images")
         with memory_errors(NO_MEMORY):
@@ -152,28 +162,39 @@ class Engine:
         yield Progress("prompt", None, "Reading the question")
         with memory_errors(NO_MEMORY):
             put = loaded.embed(prompt_ids, current, prior)
-            session = Session(loaded.language_model, put.embeddings, put.positions, put.next_position)
+            session = Session(
+                loaded.language_model,
+                put.embeddings,
+                put.positions,
+                put.next_position,
+                boundary=put.boundary,
+                after=self._last,
+            )
         clock.mark("prefill")
 
         yield Progress("writing", None, "Writing")
         answers: tuple[Answer, ...] = ()
         finished: Finish = "length"
         shown = ""
-        steps = generate(session, prompt_ids, wanted.settings(loaded.stop_ids), self._writer.ends)
-        while True:
-            with memory_errors(NO_MEMORY):
-                step = next(steps)
-            if isinstance(step, Outcome):
-                answers = step.sequences
-                finished = "stop" if answers[0].stopped else "length"
-                break
-            clock.token()
-            text = self._writer.text_so_far(step.token_ids)
-            yield Token(step.token_ids[-1], text, text[len(shown) :] if text.startswith(shown) else "")
-            shown = text
-            if cancelled is not None and cancelled():
-                answers, finished = (Answer(step.token_ids, None, False),), "cancelled"
-                break
+        settings = wanted.settings(loaded.stop_ids, tuple(map(self._writer.ids, hints)))
+        steps = generate(session, prompt_ids, settings, self._writer.ends)
+        try:
+            while True:
+                with memory_errors(NO_MEMORY):
+                    step = next(steps)
+                if isinstance(step, Outcome):
+                    answers = step.sequences
+                    finished = "stop" if answers[0].stopped else "length"
+                    break
+                clock.token()
+                text = self._writer.text_so_far(step.token_ids)
+                yield Token(step.token_ids[-1], text, text[len(shown) :] if text.startswith(shown) else "")
+                shown = text
+                if cancelled is not None and cancelled():
+                    answers, finished = (Answer(step.token_ids, None, False),), "cancelled"
+                    break
+        finally:
+            self._last = session.rest()
         clock.mark("decode")
 
         text = self._writer.text(answers[0].token_ids)
@@ -182,13 +203,15 @@ class Engine:
             text=text,
             token_ids=answers[0].token_ids,
             prompt_token_ids=tuple(prompt_ids),
-            sequences=tuple(Scored(self._writer.text(a.token_ids), a.token_ids, a.score) for a in answers),
+            sequences=tuple(
+                Scored(self._writer.text(a.token_ids), a.token_ids, a.score, a.log_probabilities) for a in answers
+            ),
             model=self.info,
             decoding=wanted,
             prompt=prompt_text,
             images=tuple(_uses(comparison)),
             checks=check(text, has_prior=has_prior, finished=finished),
-            timings=clock.timings(),
+            timings=clock.timings(session),
             has_prior=has_prior,
             finished=finished,
         )
@@ -205,18 +228,32 @@ class Engine:
             self._features.popitem(last=False)
         return known
 
-    def _room(self, prompt_ids: list[int]) -> int:
+    def _check_modalities(self, comparison: Comparison) -> None:
+        for role, image in _images(comparison):
+            if not self.info.reads(image.modality):
+                raise InputError(
+                    f"The {role} image is of the modality {image.modality}, and the model {self.info.name} "
+                    f"reads {' and '.join(self.info.modalities)} only."
+                )
+
+    def _room(self, prompt_ids: list[int], comparison: Comparison) -> int:
         """Positions left for the answer."""
-        room = self._loaded.room - self._loaded.positions(prompt_ids)
+        sizes = [(image.columns, image.rows) for _, image in _images(comparison)]
+        room = self._loaded.room - self._loaded.positions(prompt_ids, sizes)
         if room < 1:
             raise UsageError("The prompt and its clinical context are too long for this model; shorten the context.")
         return room
 
 
-def _uses(comparison: Comparison) -> Iterator[ImageUse]:
-    yield ImageUse(comparison.current.sha256, "current", comparison.current.view.value)
+def _images(comparison: Comparison) -> Iterator[tuple[str, Image]]:
+    yield "current", comparison.current
     if comparison.prior is not None:
-        yield ImageUse(comparison.prior.sha256, "prior", comparison.prior.view.value)
+        yield "prior", comparison.prior
+
+
+def _uses(comparison: Comparison) -> Iterator[ImageUse]:
+    for role, image in _images(comparison):
+        yield ImageUse(image.sha256, role, image.view.value)
 
 
 class _Clock:
@@ -251,8 +288,8 @@ class _Clock:
         if self._tokens % 16 == 0:
             self._watch()
 
-    def timings(self) -> Timings:
-        """All of it."""
+    def timings(self, session: Session) -> Timings:
+        """All of it, with what ``session`` has counted."""
         return Timings(
             load_s=self._load_s,
             encode_s=self._stages["encode"],
@@ -262,6 +299,8 @@ class _Clock:
             total_s=time.perf_counter() - self._began,
             tokens=self._tokens,
             peak_memory_bytes=self._peak,
+            passes=session.passes,
+            reused_positions=session.reused,
         )
 
     def _watch(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from engine.decoding.choosing import Settings
 from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from engine.decoding.choosing import Settings
 
 MAX_BEAMS = 32
 MAX_TOKENS = 4096
@@ -69,8 +72,10 @@ class Decoding:
             max_new_tokens=min(self.max_new_tokens, room),
         )
 
-    def settings(self, stop_ids: tuple[int, ...]) -> Settings:
+    def settings(self, stop_ids: tuple[int, ...], lookup: tuple[tuple[int, ...], ...] = ()) -> Settings:
         """The complete settings of the decoder; only after ``resolved``."""
+        from engine.decoding.choosing import Settings  # imports torch, which a program that only asks does not need
+
         assert self.length_penalty is not None and self.no_repeat_ngram is not None and self.top_p is not None
         return Settings(
             max_new_tokens=self.max_new_tokens,
@@ -82,6 +87,7 @@ class Decoding:
             top_p=self.top_p,
             seed=self.seed,
             num_return_sequences=self.num_return_sequences,
+            lookup=lookup,
         )
 
 

@@ -1,4 +1,4 @@
-"""Token ids -> text, while they arrive and at the end, and whether the text says that the answer is over."""
+"""Token ids -> text, while they arrive and at the end, and whether the text says that the answer is over; and back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class Writer:
         self._stop = stop
         known = tokenizer.convert_tokens_to_ids(stop) if stop else None
         self._stop_id = known if isinstance(known, int) and known != tokenizer.unk_token_id else None
+
+    def ids(self, text: str) -> tuple[int, ...]:
+        """The ids a model would write this text with: no beginning, no end."""
+        return tuple(self._tokenizer(text, add_special_tokens=False).input_ids)
 
     def text(self, token_ids: Sequence[int]) -> str:
         """The finished text of these ids."""

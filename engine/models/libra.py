@@ -6,7 +6,7 @@ alone over a plain language model. What a folder is and where its parts come fro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from engine.models.recognition import ModelFolder
+    from engine.models.record import Record
 
 CONNECTOR = "model.mm_projector."
 TOWER = "model.vision_tower.vision_tower."
-DEFAULT_CONVERSATION = "libra_v1"
+TOWER_APART = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +69,10 @@ class LoadedLibra(LoadedModel):
         """Without a prior the current image stands in for it, as published."""
         with torch.inference_mode():
             image_tokens = self.model.connector.align(current, current if prior is None else prior)
-            return Prompt(self.model.embed(torch.tensor([ids], device=self.device), image_tokens))
+            embeddings = self.model.embed(torch.tensor([ids], device=self.device), image_tokens)
+        return Prompt(embeddings, boundary=ids.index(tokens.IMAGE_TOKEN) + image_tokens.shape[1])
 
-    def positions(self, ids: list[int]) -> int:
+    def positions(self, ids: list[int], sizes: Sequence[tuple[int, int]]) -> int:
         return len(ids) - 1 + self.model.patches
 
 
@@ -84,7 +86,19 @@ def family(config: Mapping[str, Any], found: Weights) -> str:
     return "libra-tac" if _projector(config, found) == "TAC" else "libra"
 
 
-def problems(config: Mapping[str, Any], found: Weights) -> Iterator[str]:
+def canonical(name: str) -> str:
+    """A tensor is called in files as in the model."""
+    return name
+
+
+def default_template(config: Mapping[str, Any]) -> tuple[str, bool]:
+    """That of the published TAC models; the others were trained with many."""
+    return "libra_v1", False
+
+
+def problems(
+    config: Mapping[str, Any], found: Weights, preprocessor: Mapping[str, Any] | None, record: Record
+) -> Iterator[str]:
     """Everything that keeps a folder of this family from being used, its tower and its tokenizer aside."""
     kind = language.kind(config)
     if kind is None:
@@ -145,13 +159,13 @@ def connector_heads(config: Mapping[str, Any]) -> int:
     return int(config.get("mm_tac_heads", config["num_attention_heads"]))
 
 
-def padding(config: Mapping[str, Any], own: Mapping[str, Any]) -> Padding:
+def padding(config: Mapping[str, Any], record: Record) -> Padding:
     """How a checkpoint's pictures become square: interval.json's ``padding``, else Libra's ``image_aspect_ratio``.
 
     Where that is absent it means "pad".
     """
-    if own.get("padding") in list(Padding):
-        return Padding(own["padding"])
+    if record.padding in list(Padding):
+        return Padding(record.padding)
     return Padding.MEAN if config.get("image_aspect_ratio", "pad") == "pad" else Padding.NONE
 
 

@@ -11,15 +11,21 @@ Each family has a module of its own with a subclass: libra.py, qwen2vl.py, llava
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from engine.models.record import ENGLISH, RADIOGRAPHS
 
 if TYPE_CHECKING:
+    # Not at run time: a process that only speaks of models, and loads none, must not take torch's seconds to start.
+    import torch
     from PIL.Image import Image
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
+
+UNSAID = frozenset({"", "OT", "SC"})
+"""Modalities that do not say how an image was made."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,8 @@ class ModelInfo:
         license: as far as known, else "".
         conversation: name of the template its prompts are written in.
         adapter: name of the adapter on it, "" for none.
+        modalities: DICOM modalities of the images it reads.
+        languages: languages its reports are written in, as BCP 47 tags.
     """
 
     path: str
@@ -49,6 +57,17 @@ class ModelInfo:
     license: str
     conversation: str
     adapter: str = ""
+    modalities: tuple[str, ...] = RADIOGRAPHS
+    languages: tuple[str, ...] = ENGLISH
+
+    def reads(self, modality: str) -> bool:
+        """Whether the model may be given an image of this DICOM modality.
+
+        "", OT and SC do not say how an image was made and pass, as pictures without a modality do. RG is a radiograph
+        on film: who reads CR or DX reads it.
+        """
+        meant = {"RG": {"RG", "CR", "DX"}}.get(modality, {modality})
+        return modality in UNSAID or not meant.isdisjoint(self.modalities)
 
 
 @dataclass(frozen=True)
@@ -59,11 +78,13 @@ class Prompt:
         embeddings: ``[1, P, H]``.
         positions: position ids ``[axes, 1, P]`` where they are more than a count, else None.
         next_position: the position of the first token that follows; None where it is P.
+        boundary: positions up to the end of the last image: the same whatever is asked about these images.
     """
 
     embeddings: Tensor
     positions: Tensor | None = None
     next_position: int | None = None
+    boundary: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +116,19 @@ class LoadedModel(ABC):
 
     @abstractmethod
     def see(self, picture: Image) -> Tensor:
-        """What is kept of one picture, on the model's device."""
+        """What is kept of one picture, on the model's device; its shape says what ``embed`` must know of its size."""
 
     @abstractmethod
     def embed(self, ids: list[int], current: Tensor, prior: Tensor | None) -> Prompt:
         """The input for a prompt of ``ask`` and what ``see`` gave of its images; ``prior`` None where there is none."""
 
     @abstractmethod
-    def positions(self, ids: list[int]) -> int:
-        """Positions a prompt of ``ask`` takes, P, before anything is computed."""
+    def positions(self, ids: list[int], sizes: Sequence[tuple[int, int]]) -> int:
+        """Positions a prompt of ``ask`` takes, P, before anything is computed.
+
+        Args:
+            sizes: width and height of each picture; some models see more of a larger one.
+        """
 
     @property
     def room(self) -> int:

@@ -135,3 +135,77 @@ def test_import_of_the_engine_is_light(project: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_several_positions_at_once_and_taken_back() -> None:
+    from llama_reference import embeddings, llama
+
+    model, prompt = llama(), embeddings(1)
+    session, other = Session(model, prompt), Session(model, prompt)
+    expected = [other.step(torch.tensor([token]))[0] for token in (3, 1, 4, 1, 5)]
+    tried = session.try_tokens(torch.tensor([3, 1, 4, 9, 9]))
+    torch.testing.assert_close(tried[:3], torch.stack(expected[:3]), atol=1e-4, rtol=1e-4)
+    session.take_back(2)
+    torch.testing.assert_close(session.step(torch.tensor([1]))[0], expected[3], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(session.try_tokens(torch.tensor([5]))[0], expected[4], atol=1e-4, rtol=1e-4)
+    assert (session.passes, other.passes) == (3, 5)
+
+
+@pytest.mark.parametrize("shared", [1, 7, 10])
+@pytest.mark.parametrize("length", [11, 14])
+def test_what_prompts_share_is_computed_once_and_to_the_same_bit(shared: int, length: int) -> None:
+    from llama_reference import embeddings, llama
+
+    model, first = llama(), embeddings(1)
+    second = torch.cat((first[:, :shared], embeddings(2, length)[:, shared:]), dim=1)
+    before = Session(model, first, boundary=shared)
+    torch.testing.assert_close(before.logits, Session(model, first).logits, atol=1e-4, rtol=1e-4)
+    before.step(torch.tensor([3, 4, 5]))
+    lengths: list[int] = []
+    model.model.layers[0].register_forward_hook(lambda _m, inputs, _o: lengths.append(inputs[0].shape[1]))
+    session = Session(model, second, boundary=shared, after=before.rest())
+    assert (session.reused, lengths) == (shared, [length - shared])
+    fresh = Session(model, second, boundary=shared)
+    tokens = torch.tensor([1, 2])
+    assert torch.equal(session.logits, fresh.logits)
+    assert torch.equal(session.step(tokens), fresh.step(tokens))
+    again = Session(model, first, boundary=shared, after=session.rest())  # and back
+    assert again.reused
+    assert torch.equal(again.logits, Session(model, first, boundary=shared).logits)
+
+
+def test_what_differs_is_not_reused() -> None:
+    from llama_reference import embeddings, llama
+
+    model, prompt = llama(), embeddings(1)
+    before = Session(model, prompt, boundary=6).rest()
+    changed = prompt.clone()
+    changed[0, 5, 0] += 1
+    assert Session(model, changed, boundary=6, after=before).reused == 0
+    assert Session(model, prompt, boundary=5, after=before).reused == 0
+    assert Session(model, prompt, after=before).reused == 0
+    assert Session(model, prompt, boundary=6, after=before).reused == 6
+
+
+def test_positions_on_several_axes_are_part_of_what_is_shared() -> None:
+    from llama_reference import embeddings, llama
+
+    model, prompt = llama(), embeddings(1)
+    seen: list[torch.Tensor] = []
+    model.model.register_forward_pre_hook(
+        lambda _m, args, kwargs: (seen.append(kwargs["position_ids"]), (args, kwargs | {"position_ids": None}))[1],
+        with_kwargs=True,
+    )
+    positions = torch.arange(11).expand(3, 1, 11)
+    before = Session(model, prompt, positions, 5, boundary=4)
+    before.step(torch.tensor([1]))
+    before.try_tokens(torch.tensor([1, 2]))
+    before.take_back(2)
+    before.step(torch.tensor([1]))
+    assert [place[0, 0].tolist() for place in seen[2:]] == [[5], [6, 7], [6]]
+    other = positions.clone()
+    other[1, 0, 4:] += 1
+    before.rest()
+    assert Session(model, prompt, other, 5, boundary=4, after=before).reused == 4
+    other[1, 0, 3] += 1
+    assert Session(model, prompt, other, 5, boundary=4, after=before).reused == 0

@@ -42,6 +42,7 @@ def single(pictures: tuple[Path, Path]) -> Comparison:
 def passes(engine: Engine) -> Iterator[dict[str, list[tuple[int, ...]]]]:
     """The shapes that went through the tower, the connector's alignment and the language model."""
     engine._features.clear()
+    engine._last = None
     seen: dict[str, list[tuple[int, ...]]] = {"tower": [], "language": [], "head": []}
     model = engine._loaded.model
 
@@ -100,9 +101,11 @@ def test_json_holds_the_contracts_fields(engine: Engine, pair: Comparison) -> No
     assert {"path", "family", "sha256", "dtype", "quantization"} <= one["model"].keys()
     assert one["timings"].keys() == {
         "load_s", "encode_s", "prefill_s", "first_token_s", "decode_s", "total_s", "tokens", "peak_memory_bytes",
+        "passes", "reused_positions",
     }  # fmt: skip
+    assert len(one["log_probabilities"]) == len(one["token_ids"])
     two = engine.draft(pair, decoding=replace(BEAMS, num_return_sequences=2)).to_json()
-    assert [s.keys() for s in two["sequences"]] == [{"text", "token_ids", "score"}] * 2
+    assert [s.keys() for s in two["sequences"]] == [{"text", "token_ids", "score", "log_probabilities"}] * 2
     assert two["sequences"][0]["score"] >= two["sequences"][1]["score"]
 
 
@@ -113,8 +116,9 @@ def test_images_and_prompt_once_whatever_the_beams(
     draft = engine.draft(pair, decoding=decoding)
     positions = len(draft.prompt_token_ids) - 1 + 16
     assert [shape[0] for shape in passes["tower"]] == [1, 1]
-    assert passes["language"][0][:2] == (1, positions)
-    assert {shape[:2] for shape in passes["language"][1:]} == {(decoding.num_beams, 1)}
+    images_end = draft.prompt_token_ids.index(-200) + 16
+    assert [shape[:2] for shape in passes["language"][:2]] == [(1, images_end), (1, positions - images_end)]
+    assert {shape[:2] for shape in passes["language"][2:]} == {(decoding.num_beams, 1)}
     assert {shape[1] for shape in passes["head"]} == {1}
 
 
@@ -129,6 +133,37 @@ def test_what_was_seen_of_an_image_is_kept(
     assert len(passes["tower"]) == 2
     assert engine.draft(single, decoding=SHORT).token_ids == first.token_ids
     assert "impression" in again.prompt
+
+
+@pytest.mark.parametrize("decoding", [SHORT, BEAMS])
+def test_a_second_question_about_the_same_images(
+    engine: Engine, pair: Comparison, single: Comparison, decoding: Decoding,
+    passes: dict[str, list[tuple[int, ...]]],
+) -> None:  # fmt: skip
+    expected = engine.draft(pair, section="impression", context="Cough.", decoding=decoding)
+    assert expected.timings.reused_positions == 0
+    engine._last = None
+    engine.draft(pair, decoding=decoding)
+    passes["language"].clear()
+    second = engine.draft(pair, section="impression", context="Cough.", decoding=decoding)
+    images_end = second.prompt_token_ids.index(-200) + 16
+    assert second.timings.reused_positions == images_end
+    assert passes["language"][0][1] == len(second.prompt_token_ids) - 1 + 16 - images_end
+    # The same to the last bit, whatever was asked before.
+    assert second.sequences == expected.sequences
+    assert engine.draft(single, decoding=decoding).timings.reused_positions == 0
+
+
+def test_hints_save_passes_and_change_nothing(engine: Engine, pair: Comparison) -> None:
+    longer = Decoding(max_new_tokens=60)
+    plain = engine.draft(pair, decoding=longer)
+    assert plain.timings.passes == len(plain.token_ids) - 1
+    hinted = engine.draft(pair, decoding=longer, hints=["An earlier report.", plain.text])
+    assert hinted.token_ids == plain.token_ids
+    assert hinted.timings.tokens == plain.timings.tokens
+    assert hinted.timings.passes < plain.timings.passes
+    for other in (BEAMS, replace(SHORT, temperature=1.0, seed=4)):
+        assert engine.draft(pair, decoding=other, hints=[plain.text]).text == engine.draft(pair, decoding=other).text
 
 
 def test_only_so_many_images_are_kept(engine: Engine, single: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +197,8 @@ def test_stopping_to_iterate_cancels(
     real = engine_module.Session
 
     class Watched(real):  # type: ignore[misc, valid-type]
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
             sessions.append(weakref.ref(self))
 
     engine_module.Session = Watched  # type: ignore[misc]
@@ -177,9 +212,11 @@ def test_stopping_to_iterate_cancels(
         events.close()
     finally:
         engine_module.Session = real  # type: ignore[misc]
-    assert len(passes["language"]) == 3
+    assert len(passes["language"]) == 2 + 2  # the prompt's two and a step for each token but the first
     gc.collect()
-    assert sessions[0]() is None
+    kept = sessions[0]()
+    assert kept is not None  # for the next question; the beams are gone
+    assert kept._cache.continuation == 0
     assert isinstance(engine.draft(pair, decoding=SHORT), Draft)
 
 
