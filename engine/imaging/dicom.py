@@ -89,6 +89,14 @@ def _image(data: bytes, source: str, limits: Limits) -> Image:
     )
 
 
+CT_WINDOWS = (
+    Window(-600.0, 1500.0, "lung"),
+    Window(40.0, 400.0, "mediastinum"),
+    Window(400.0, 1800.0, "bone"),
+)
+"""What a slice of CT is looked at with, in Hounsfield units: the usual presets of a chest."""
+
+
 def _display(
     ds: Dataset, header: Header, result: Stored
 ) -> tuple[tuple[Window, ...], tuple[VoiLut, ...], tuple[str, ...]]:
@@ -113,6 +121,8 @@ def _display(
             good_luts.append(lut)
         else:
             notes += (f'VOI LUT "{lut.name}" ignored: it shows nothing but one grey.',)
+    if header.modality == "CT" and result.slope > 0:
+        good_windows += [each for each in CT_WINDOWS if np.ptp(apply_window(values, each)) >= 2 / 255]
     return (*good_windows, spread), tuple(good_luts), notes
 
 

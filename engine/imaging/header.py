@@ -22,8 +22,8 @@ from engine.imaging.refusal import Refusal
 
 __all__ = ["MODALITIES", "Header", "read_header"]
 
-MODALITIES = frozenset({"CR", "DX", "RG", "OT", "SC"})
-"""Modalities that are radiographs, or screen captures that may be one."""
+MODALITIES = frozenset({"CR", "DX", "RG", "CT", "OT", "SC"})
+"""Modalities that are read: radiographs, slices of CT, and screen captures that may be either."""
 
 _NOT_IMAGES = {
     "1.2.840.10008.1.3.10": "a DICOM directory (DICOMDIR), not an image; open the files that it lists",
@@ -77,7 +77,7 @@ def read_header(data: bytes, limits: Limits, modalities: frozenset[str] = MODALI
     _refuse_non_images(ds, syntax)
     modality = _modality(ds)
     if modality and modality not in modalities:
-        raise Refusal(f"is not a radiograph: its modality is {modality}, and only CR, DX, RG, OT and SC are read.")
+        raise Refusal(f"is of the modality {modality}, and only CR, DX, RG, CT, OT and SC are read.")
     if not modality:
         notes += ("Modality not stated; taken for a radiograph.",)
     if "PixelData" not in ds:

@@ -20,6 +20,9 @@ from engine.imaging.types import Image, Patient, Study, View
 __all__ = ["PriorChoice", "check_pair", "check_same_patient", "choose_prior", "current_of"]
 
 
+CT = "CT"
+
+
 @dataclass(frozen=True)
 class PriorChoice:
     """The prior, why it is this one (or why there is none), and the other images to choose from, newest first."""
@@ -62,6 +65,9 @@ def choose_prior(current: Image, studies: Iterable[Study]) -> PriorChoice:
         )
     if current.acquired is None or not current.date_reliable:
         return PriorChoice(None, "The date of the current image is not known; choose the prior yourself.", tuple(same))
+    if current.modality == CT:
+        slices = tuple(image for image in candidates if image.modality == CT)
+        return PriorChoice(None, "Slices of CT are not matched by themselves; choose the prior yourself.", slices)
     if current.view is View.UNKNOWN:
         return PriorChoice(
             None, "The view of the current image is not known; state it or choose the prior.", candidates
@@ -109,6 +115,8 @@ def check_pair(current: Image, prior: Image) -> tuple[str, ...]:
         warnings.append("The prior is newer than the current image.")
     if View.UNKNOWN not in (current.view, prior.view) and not _same_kind(current.view, prior.view):
         warnings.append(f"The views differ: {current.view} and {prior.view}.")
+    if CT in (current.modality, prior.modality) and current.modality != prior.modality:
+        warnings.append("One of the two is a slice of CT, the other is not.")
     if not _same_part(current, prior):
         warnings.append("The body parts differ.")
     return tuple(warnings)

@@ -273,11 +273,11 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "a waveform": (lambda: not_image("1.2.840.10008.5.1.4.1.1.9.1.1"), "waveform, not an image"),
     "a segmentation": (lambda: not_image("1.2.840.10008.5.1.4.1.1.66.4"), "not an image"),
     "a dose plan": (lambda: not_image("1.2.840.10008.5.1.4.1.1.481.5"), "radiotherapy object, not an image"),
-    "a CT": (lambda: simple(Modality="CT"), "modality is CT"),
-    "a mammogram": (lambda: simple(Modality="MG"), "modality is MG"),
-    "a CT by its class alone": (
-        lambda: simple(Modality=None, SOPClassUID="1.2.840.10008.5.1.4.1.1.2"),
-        "modality is CT",
+    "an MR": (lambda: simple(Modality="MR"), "of the modality MR"),
+    "a mammogram": (lambda: simple(Modality="MG"), "of the modality MG"),
+    "an MR by its class alone": (
+        lambda: simple(Modality=None, SOPClassUID="1.2.840.10008.5.1.4.1.1.4"),
+        "of the modality MR",
     ),
     "a film": (lambda: wrong_syntax(SYNTAX + "4.102"), "a film"),
     "an unknown compression": (lambda: wrong_syntax(SYNTAX + "4.95"), "cannot be read here"),
