@@ -34,7 +34,17 @@ class Split(NamedTuple):
     own: Tensor
 
 
-class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+class Rows(NamedTuple):
+    """Keys or values of rows with prompts of their own: ``[rows, K, P, d]``, ``[rows, K, T, d]`` and which of the P
+    positions a row has, bool ``[rows, P]``.
+    """
+
+    prompt: Tensor
+    own: Tensor
+    filled: Tensor
+
+
+class Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """One layer: filled by the prompt's forward passes, then extended by every step."""
 
     is_sliding = False
@@ -91,11 +101,17 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         if length == 0:
             self._own = None
 
-    def beginning(self, positions: int) -> _Layer:
+    def beginning(self, positions: int) -> Layer:
         """A new layer that begins with the first ``positions`` of this one's prompt, without a copy of them."""
         assert self._prompt is not None
         keys, values = self._prompt
-        return _Layer((keys[:, :positions], values[:, :positions]))
+        return Layer((keys[:, :positions], values[:, :positions]))
+
+    @property
+    def prompt(self) -> tuple[Tensor, Tensor]:
+        """The prompt's keys and values, ``[K, P, d]`` each."""
+        assert self._prompt is not None
+        return self._prompt
 
     def get_seq_length(self) -> int:
         return self.length + (0 if self._prompt is None else self._prompt[0].shape[1])
@@ -114,8 +130,8 @@ class SharedPromptCache(Cache):
     row.
     """
 
-    def __init__(self, layers: list[_Layer] | None = None) -> None:
-        super().__init__(layer_class_to_replicate=_Layer)
+    def __init__(self, layers: list[Layer] | None = None) -> None:
+        super().__init__(layer_class_to_replicate=Layer)
         if layers:
             self.layers = list(layers)
 
@@ -143,8 +159,8 @@ class SharedPromptCache(Cache):
         """Positions every row has added to the prompt."""
         return self._own()[0].length if self.layers else 0
 
-    def _own(self) -> list[_Layer]:
-        assert all(isinstance(layer, _Layer) for layer in self.layers)
+    def _own(self) -> list[Layer]:
+        assert all(isinstance(layer, Layer) for layer in self.layers)
         return self.layers  # type: ignore[return-value]
 
 
@@ -155,6 +171,8 @@ def shared_prompt_attention(
 
     With tensors instead of Splits (the prompt's pass, training) it is SDPA. Returns ``[rows, T, heads, d]``.
     """
+    if isinstance(key, Rows):
+        return _attend_in_rows(query, key, value, kwargs.get("scaling")), None
     if not isinstance(key, Split):
         plain: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return plain
@@ -174,6 +192,18 @@ def shared_prompt_attention(
     from_prompt = (on_prompt @ value.prompt).view(groups, rows, -1, width).transpose(0, 1)
     attended = from_prompt + weights[..., positions:] @ value.own
     return attended.reshape(rows, heads, length, width).transpose(1, 2).contiguous(), None
+
+
+def _attend_in_rows(query: Tensor, key: Rows, value: Rows, scaling: float | None) -> Tensor:
+    """Attention of one new position per row ``[rows, heads, 1, d]`` to that row's own prompt and continuation."""
+    rows, heads, _, width = query.shape
+    groups, positions = key.prompt.shape[1], key.prompt.shape[2]
+    grouped = (query * (scaling or width**-0.5)).reshape(rows, groups, -1, width)
+    to_prompt = (grouped @ key.prompt.mT).masked_fill(~key.filled[:, None, None], -torch.inf)
+    scores = torch.cat((to_prompt, grouped @ key.own.mT), dim=-1)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    attended = weights[..., :positions] @ value.prompt + weights[..., positions:] @ value.own
+    return attended.reshape(rows, 1, heads, width)
 
 
 AttentionInterface.register(ATTENTION, shared_prompt_attention)

@@ -21,6 +21,7 @@ class Session:
         logits: float32 ``[rows, vocabulary]`` of the next position; after the prefill there is one row.
         passes: forward passes since the prompt's.
         reused: positions of the prompt that were taken from an earlier session.
+        next_position: that of the next token, on all ``axes``; 0 axes where the model counts by itself.
     """
 
     def __init__(
@@ -51,19 +52,19 @@ class Session:
         """
         if language_model.config._attn_implementation != ATTENTION:
             language_model.set_attn_implementation(ATTENTION)
-        self._model = language_model
+        self.language_model = language_model
         self._prompt = prompt
         self._positions = positions
-        self._axes = 0 if positions is None else len(positions)
-        self._next_position = next_position or 0
+        self.axes = 0 if positions is None else len(positions)
+        self.next_position = prompt.shape[1] if next_position is None else next_position
         self._boundary = boundary
         self.passes = 0
         self.reused = boundary if after is not None and after._begins_like(self) else 0
-        self._cache = after._cache.beginning(boundary) if after is not None and self.reused else SharedPromptCache()
+        self.cache = after.cache.beginning(boundary) if after is not None and self.reused else SharedPromptCache()
         if boundary and not self.reused:
             self._read(0, boundary)
         self.logits = self._read(boundary, prompt.shape[1])
-        self._cache.close()
+        self.cache.close()
 
     def step(self, tokens: Tensor, parents: Tensor | None = None) -> Tensor:
         """Append one token to every row and return the next ``logits``.
@@ -77,7 +78,7 @@ class Session:
         """
         if parents is not None:
             with torch.inference_mode():
-                self._cache.keep(parents)
+                self.cache.keep(parents)
         self.logits = self._append(tokens.unsqueeze(1))
         return self.logits
 
@@ -91,37 +92,27 @@ class Session:
     def take_back(self, tokens: int) -> None:
         """Remove the last ``tokens`` positions of every row, as if they had never been appended."""
         if tokens:
-            self._cache.forget(self._cache.continuation - tokens)
-            self._next_position -= tokens
+            self.cache.forget(self.cache.continuation - tokens)
+            self.next_position -= tokens
 
     def rest(self) -> Session:
         """Give up the rows and their continuations, and keep the prompt for a later session."""
-        self._cache.forget(0)
+        self.cache.forget(0)
         self.logits = self.logits[:0]
         return self
 
     def _append(self, tokens: Tensor) -> Tensor:
         rows, length = tokens.shape
         placed = {}
-        if self._axes:  # elsewhere the model counts by itself
-            ahead = torch.arange(self._next_position, self._next_position + length, device=tokens.device)
-            placed = {"position_ids": ahead.expand(self._axes, rows, length)}
-        self._next_position += length
+        if self.axes:  # elsewhere the model counts by itself
+            ahead = torch.arange(self.next_position, self.next_position + length, device=tokens.device)
+            placed = {"position_ids": ahead.expand(self.axes, rows, length)}
+        self.next_position += length
         self.passes += 1
         return self._forward(length, input_ids=tokens, **placed)
 
     def _forward(self, keep: int, **inputs: Tensor) -> Tensor:
-        # Logits of the last positions only: over a prompt of 1500 positions the head would cost as much as a decode
-        # step each.
-        with torch.inference_mode():
-            output = self._model(**inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=keep)
-            logits: Tensor = output.logits[:, -keep:].flatten(0, 1).float()
-            if not bool(torch.isfinite(logits).all()):
-                raise ModelError(
-                    "The model computed values that are not numbers; its weights or the chosen dtype are not usable. "
-                    "Try --dtype float32."
-                )
-            return logits
+        return finite_logits(self.language_model, keep, past_key_values=self.cache, **inputs)
 
     def _read(self, begin: int, end: int) -> Tensor:
         """Take some positions of the prompt into the cache; the logits after them."""
@@ -136,3 +127,22 @@ class Session:
         if self._positions is None or other._positions is None:
             return self._positions is other._positions
         return torch.equal(self._positions[:, :, :end], other._positions[:, :, :end])
+
+
+def finite_logits(language_model: Any, keep: int, **inputs: Any) -> Tensor:
+    """One forward pass; the logits of the last ``keep`` positions of every row, float32 ``[rows * keep, vocabulary]``.
+
+    Of the last positions only: over a prompt of 1500 positions the head would cost as much as a decode step each.
+
+    Raises:
+        ModelError: the model computed NaN or infinity.
+    """
+    with torch.inference_mode():
+        output = language_model(**inputs, use_cache=True, logits_to_keep=keep)
+        logits: Tensor = output.logits[:, -keep:].flatten(0, 1).float()
+        if not bool(torch.isfinite(logits).all()):
+            raise ModelError(
+                "The model computed values that are not numbers; its weights or the chosen dtype are not usable. "
+                "Try --dtype float32."
+            )
+        return logits

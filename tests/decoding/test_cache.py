@@ -54,7 +54,7 @@ def test_the_prompt_is_stored_once_and_rows_only_their_own() -> None:
     session = Session(model, embeddings(1, length=40))
     for _ in range(5):
         session.step(torch.tensor([1, 2, 3, 4, 5, 6]))
-    for layer in session._cache.layers:
+    for layer in session.cache.layers:
         assert layer._prompt[0].shape == (2, 40, 8)
         assert layer._own.shape == (2, 6, 2, BLOCK, 8)
         assert layer.get_seq_length() == 45
@@ -65,10 +65,10 @@ def test_steps_write_in_place() -> None:
 
     session = Session(llama(), embeddings(1))
     session.step(torch.tensor([1, 2]))
-    places = [layer._own.data_ptr() for layer in session._cache.layers]
+    places = [layer._own.data_ptr() for layer in session.cache.layers]
     for _ in range(BLOCK - 1):
         session.step(torch.tensor([1, 2]), torch.tensor([1, 0]))
-    assert [layer._own.data_ptr() for layer in session._cache.layers] == places
+    assert [layer._own.data_ptr() for layer in session.cache.layers] == places
 
 
 def test_training_with_padding_is_untouched_by_the_attention() -> None:
@@ -115,7 +115,7 @@ def test_nothing_survives_a_session() -> None:
 
     session = Session(llama(), embeddings(1))
     session.step(torch.tensor([1, 2]))
-    gone = weakref.ref(session._cache)
+    gone = weakref.ref(session.cache)
     del session
     gc.collect()
     assert gone() is None
