@@ -3,11 +3,15 @@
 Modules, in the order a draft needs them:
 
     recognition.py    what lies in a model folder, from its configuration and tensor names, and everything wrong with it
+    record.py         what this program itself keeps of a model (interval.json)
     places.py         where on this machine a model lies that another one names
     weights.py        weight files: headers, tensors, hashes
     adapters.py       LoRA adapters: whether one fits a base, and putting the two together
     checkpoint.py     load_model and save_model
     loaded.py         what the drafting engine asks of a model, whatever its family
+    families.py       the table of families
+    qwen2vl.py        Qwen2-VL and Qwen2.5-VL
+    llava.py          LLaVA-1.5
     libra.py          the family of Libra's checkpoints, made of
         towers.py         the vision tower, and which of its features are used
         tac.py            the Temporal Alignment Connector
@@ -19,6 +23,7 @@ Modules, in the order a draft needs them:
     preprocessing.py  a picture -> the tower's pixels
     conversation.py   a question -> the model's prompt
     tokens.py         a prompt -> token ids with the slot of the image
+    splicing.py       what is seen of pictures, put into a prompt at their places
 
 transformers, peft and torch are heavy: this package imports none by itself, its modules import torch at their top and
 the others where they use them.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,20 @@ class Adapter:
     weights: Weights
     beside: Weights
     problems: tuple[str, ...]
+
+    def renamed(self, rename: Callable[[str], str]) -> Adapter:
+        """The same adapter for a base whose modules have other names: ``rename`` gives the base's name for one.
+
+        Names that training wrote as whole paths are changed; suffixes ("q_proj") and patterns mean the same as before.
+        """
+        settings = dict(self.settings)
+        if isinstance(settings.get("target_modules"), list):
+            settings["target_modules"] = [rename(str(name)) for name in settings["target_modules"]]
+        for key in ("rank_pattern", "alpha_pattern"):
+            if isinstance(settings.get(key), Mapping):
+                settings[key] = {rename(str(name)): value for name, value in settings[key].items()}
+        named = self.weights.renamed(lambda name: PREFIX + rename(name.removeprefix(PREFIX)))
+        return replace(self, settings=settings, weights=named, beside=self.beside.renamed(rename))
 
     def misfits(self, expected: Mapping[str, tuple[int, ...]]) -> list[str]:
         """Why the adapter does not belong on a base with these tensors (name -> shape): a sentence each."""

@@ -72,9 +72,20 @@ def info(folder: ModelFolder, model: torch.nn.Module, dtype: torch.dtype, more: 
         license=folder.license,
         conversation=folder.template,
         adapter=folder.adapter.folder.resolve().name if folder.adapter else "",
+        modalities=folder.record.modalities,
+        languages=folder.record.languages,
     )
     log.info("loaded model %s, %d parameters, %s", found.sha256[:12], found.parameters, found.dtype)
     return found
+
+
+def check_tokenizer(tokenizer: Any, model: Any, image: str, image_id: int) -> None:
+    """Raise ModelError where a tokenizer is not that of the model, whose image token ``image`` has the id given."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(f"The tokenizer has {len(tokenizer):,} tokens, the model has values for {rows:,} only.")
+    if tokenizer.convert_tokens_to_ids(image) != image_id:
+        raise ModelError(f"The tokenizer's {image} is not the model's image token, number {image_id}.")
 
 
 def stop_ids(folder: ModelFolder, tokenizer: Any) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engine.errors import UsageError
-from engine.models import libra, recognition
+from engine.models import families, recognition
 from engine.models.assembly import quiet
 from engine.models.composite import LibraModel
 from engine.models.libra import CONNECTOR, LoadedLibra
@@ -82,7 +82,9 @@ def load_model(
     folder = recognition.examine(Path(path).expanduser(), base=base, adapter=adapter, tower=tower, template=template)
     folder.check()
     with memory_errors(f"There is not enough memory to load {folder.name}; a smaller dtype (bfloat16) needs less."):
-        return libra.load(folder, place, kind, merge=merge)
+        family = families.of(folder.config, folder.weights)
+        assert family is not None  # or check would have raised
+        return family.load(folder, place, kind, merge=merge)
 
 
 def choose_device(device: str) -> torch.device:

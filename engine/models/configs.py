@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from engine.errors import ModelError
 MAX_SIZE, MAX_LAYERS = 1 << 24, 1024
 """Larger numbers are damage, and would take minutes to fail."""
 
+_LAYERS = ("num_hidden_layers", "depth")
+
 _ROPE = ("rope_theta", "rope_scaling", "partial_rotary_factor", "original_max_position_embeddings")
 """Where configurations before transformers 5 keep what is now ``rope_parameters``."""
 
@@ -26,6 +29,23 @@ _NOT_SHAPES = frozenset({
     "chunk_size_feed_forward", "is_encoder_decoder", "id2label", "label2id", "problem_type", "use_cache",
     "use_bidirectional_attention", "out_features", "out_indices", "apply_layernorm", "reshape_hidden_states",
 })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Layers of a model that are all alike.
+
+    Attributes:
+        layer: what the names of a layer's tensors begin with, the layer's number aside ("model.layers.").
+        part: the part of the configuration that says how many there are ("text_config"); "" for the whole.
+    """
+
+    layer: str
+    part: str = ""
+
+    def of(self, config: Any) -> Any:
+        """That part of a configuration object."""
+        return getattr(config, self.part) if self.part else config
 
 
 def make(name: str, config: Mapping[str, Any], sizes: tuple[str, ...], where: str = "config.json") -> Any:
@@ -40,7 +60,7 @@ def make(name: str, config: Mapping[str, Any], sizes: tuple[str, ...], where: st
     """
     import transformers
 
-    if not all(_is_size(config.get(key)) for key in sizes) or config.get("num_hidden_layers", 0) > MAX_LAYERS:
+    if not all(_is_size(config.get(key), MAX_LAYERS if key in _LAYERS else MAX_SIZE) for key in sizes):
         raise ModelError(f"{where} lacks one of {', '.join(sizes)}")
     maker = getattr(transformers, name)
     declared = inspect.signature(maker.__init__).parameters.keys() - _NOT_SHAPES
@@ -53,13 +73,10 @@ def make(name: str, config: Mapping[str, Any], sizes: tuple[str, ...], where: st
         raise ModelError(f"{where} contradicts itself: {reason}") from error
 
 
-def outline(model: str, config: Any, layer: str) -> dict[str, tuple[int, ...]]:
+def outline(model: str, config: Any, *stacks: Stack) -> dict[str, tuple[int, ...]]:
     """Tensor name -> shape of every tensor of transformers' class ``model`` with this configuration object.
 
-    All layers are alike: one is built, without memory, and counted as often as there are layers.
-
-    Args:
-        layer: what the names of a layer's tensors begin with, the layer's number aside ("model.layers.").
+    The layers of a stack are all alike: one is built, without memory, and counted as often as there are layers.
 
     Raises:
         ModelError: the configuration contradicts itself.
@@ -67,21 +84,24 @@ def outline(model: str, config: Any, layer: str) -> dict[str, tuple[int, ...]]:
     import transformers
 
     single = copy.deepcopy(config)
-    single.num_hidden_layers = 1
-    if getattr(single, "layer_types", None):
-        single.layer_types = single.layer_types[:1]
+    for stack in stacks:
+        part = stack.of(single)
+        part.num_hidden_layers = 1
+        if getattr(part, "layer_types", None):
+            part.layer_types = part.layer_types[:1]
     try:
         with torch.device("meta"):
             built = getattr(transformers, model)._from_config(single)
-    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, RuntimeError, LookupError, ZeroDivisionError) as error:
         raise ModelError(f"config.json contradicts itself: {error}") from error
-    first = f"{layer}0."
-    shapes: dict[str, tuple[int, ...]] = {}
-    for key, tensor in built.state_dict().items():
-        for number in range(config.num_hidden_layers if key.startswith(first) else 1):
-            shapes[key.replace(first, f"{layer}{number}.", 1)] = tuple(tensor.shape)
+    shapes = {key: tuple(tensor.shape) for key, tensor in built.state_dict().items()}
+    for stack in stacks:
+        first = f"{stack.layer}0."
+        for key in [key for key in shapes if key.startswith(first)]:
+            for number in range(1, stack.of(config).num_hidden_layers):
+                shapes[key.replace(first, f"{stack.layer}{number}.", 1)] = shapes[key]
     return shapes
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < MAX_SIZE
+def _is_size(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most

@@ -4,6 +4,9 @@ A template is plain text with two places, the question's and what ends an answer
 those of the published models, character for character (also where they look odd): a model answers well only to the
 prompt it has seen. Where a model was evaluated with another prompt than it was trained with (the llama-3 and qwen
 templates), it is the one of the evaluation. Token ids are tokens.py's business.
+
+Libra's models are given both images at one place and were taught which is which. To others the prompt says it in
+words (``render_labelled``).
 """
 
 from __future__ import annotations
@@ -58,3 +61,23 @@ def template(name: str) -> Template:
 def render(template: Template, question: str, marks: tuple[str, str] = ("", "")) -> str:
     """The prompt for one question about the images: the image's place between its marks, a new line, the question."""
     return template.layout.replace(QUESTION, f"{marks[0]}{IMAGE_TEXT}{marks[1]}\n{question}")
+
+
+LABELS = (
+    "Prior image:\n",
+    "\nCurrent image:\n",
+    "\nThe question is about the current image, compared with the prior image.\n",
+)
+"""Before the prior image, between the two, and after the current one."""
+
+
+def render_labelled(template: Template, question: str, place: str, *, has_prior: bool, gap: str) -> str:
+    """The prompt for one question about the current image, or about it and its prior with words for which is which.
+
+    Args:
+        place: the text that stands for an image.
+        gap: what stands between a single image and the question, as in the model's training.
+    """
+    before, between, after = LABELS
+    images = f"{before}{place}{between}{place}{after}" if has_prior else f"{place}{gap}"
+    return template.layout.replace(QUESTION, images + question)

@@ -51,7 +51,7 @@ def configuration(name: str, config: Mapping[str, Any]) -> Any:
 
 def outline(name: str, configured: Any) -> dict[str, tuple[int, ...]]:
     """Tensor name -> shape of every tensor a file of this model holds. Raises ModelError for contradictions."""
-    shapes = configs.outline(CLASSES[name][1], configured, LAYER)
+    shapes = configs.outline(CLASSES[name][1], configured, configs.Stack(LAYER))
     if configured.tie_word_embeddings:
         shapes.pop("lm_head.weight", None)
     return shapes

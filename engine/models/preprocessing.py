@@ -8,6 +8,8 @@ both agree. The 8-bit stage (``to_uint8``) is separate because it is all of the 
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,16 +61,13 @@ class ImageProcessor:
             processor = cls(
                 shortest_edge=edge,
                 crop=_height_and_width(config["crop_size"] if crops else config["size"]),
-                mean=_three(config["image_mean"]),
-                std=_three(config["image_std"]),
+                mean=three(config["image_mean"]),
+                std=three(config["image_std"]),
                 padding=padding,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError("The tower's preprocessor_config.json is not one this program can follow.") from error
-        plain = all(config.get(step, True) for step in ("do_resize", "do_rescale", "do_normalize"))
-        bicubic = config.get("resample", 3) == Image.Resampling.BICUBIC
-        scaled = abs(float(config.get("rescale_factor", 1 / 255)) - 1 / 255) < 1e-9
-        if not (plain and bicubic and scaled) or (edge is not None and max(processor.crop) > edge):
+        if not is_plain(config) or (edge is not None and max(processor.crop) > edge):
             raise ModelError("The tower's preprocessor_config.json asks for steps this program does not support yet.")
         return processor
 
@@ -93,6 +92,51 @@ class ImageProcessor:
         }
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How many pixels a picture has before the processor sees it, as LLaMA-Factory makes them (0.9.5).
+
+    Its image_min_pixels and image_max_pixels, and its defaults. They matter for processors that keep a picture's size.
+    """
+
+    least: int = 32 * 32
+    most: int = 768 * 768
+
+    @classmethod
+    def stated(cls, least: int | None, most: int | None) -> Bounds:
+        """These, or the defaults for None; a default gives way where the two would cross."""
+        return cls(
+            min(cls.least, most or cls.most) if least is None else least,
+            max(cls.most, least or cls.least) if most is None else most,
+        )
+
+    def sizes(self, width: int, height: int) -> list[tuple[int, int]]:
+        """The sizes a picture of this width and height is resized to, one after the other; none where it fits."""
+        steps = []
+        for pixels, outside in ((self.most, operator.gt), (self.least, operator.lt)):
+            if outside(width * height, pixels):
+                factor = math.sqrt(pixels / (width * height))
+                width, height = max(int(width * factor), 1), max(int(height * factor), 1)
+                steps.append((width, height))
+        return steps
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The picture at its last size, RGB."""
+        for size in self.sizes(*image.size):
+            image = image.resize(size)
+        return image.convert("RGB")
+
+
+def is_plain(config: Mapping[str, Any]) -> bool:
+    """Whether a processor's steps are those of every processor here: bicubic, then (value / 255 - mean) / std."""
+    try:
+        scaled = abs(float(config.get("rescale_factor", 1 / 255)) - 1 / 255) < 1e-9
+    except (TypeError, ValueError):
+        return False
+    steps = all(config.get(step, True) for step in ("do_resize", "do_rescale", "do_normalize"))
+    return steps and scaled and config.get("resample", 3) == Image.Resampling.BICUBIC
+
+
 def _edge(size: Any) -> int:
     """The shorter side: a number (as CLIP's files from 2021 have it) or ``{"shortest_edge": ...}``."""
     return int(size if isinstance(size, int) else size["shortest_edge"])
@@ -104,7 +148,8 @@ def _height_and_width(size: Any) -> tuple[int, int]:
     return int(size["height"]), int(size["width"])
 
 
-def _three(values: Any) -> tuple[float, float, float]:
+def three(values: Any) -> tuple[float, float, float]:
+    """One number per channel. Raises TypeError or ValueError."""
     red, green, blue = (float(v) for v in values)
     return red, green, blue
 

@@ -17,13 +17,17 @@ from typing import Any
 
 from engine import paths
 from engine.errors import ModelError, UsageError
-from engine.models import adapters, catalogue, conversation, language, libra, places, towers
+from engine.models import adapters, catalogue, conversation, families, language, libra, places, record, towers
 from engine.models.adapters import Adapter
+from engine.models.families import Family
+from engine.models.record import Record
 from engine.models.tokens import TOKENIZER_FILES
 from engine.models.weights import Weights, look, look_at
 
 PROJECTOR_FILES = ("mm_projector.bin", "mm_projector.safetensors", "mm_tac_projector.bin")
 """A folder with one of these and without other weights holds a projector for a language model that lies elsewhere."""
+
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class ModelFolder:
 
     Attributes:
         path, name: where, and what to call it: interval.json's name, the catalogue's, or the folder's.
-        family: "libra-tac", "libra", or "" where it is nothing this program can use.
+        family: "libra-tac", "libra", "qwen2-vl", "llava", or "" where it is nothing this program can use.
         config: the checkpoint's configuration as it stands.
-        weights: the headers of all tensors but the tower's and the adapter's.
+        weights: the headers of all tensors but the tower's and the adapter's, by their names in the model.
         tokenizer: the folder of the tokenizer.
         adapter: the LoRA adapter on it, or None.
         tower: the vision tower, or None where it was not found or is part of the weights.
+        preprocessor: how its pictures are made, as its files say it; None where they do not.
+        record: what this program itself keeps of it (interval.json).
         template: name of the conversation template, and ``template_basis``, why that one.
         license: as interval.json says; "" unknown.
         demonstration: made to show the program, not to read radiographs.
@@ -53,12 +59,24 @@ class ModelFolder:
     tokenizer: Path
     adapter: Adapter | None
     tower: towers.Tower | None
+    preprocessor: Mapping[str, Any] | None
+    record: Record
     template: str
     template_basis: str
     license: str
     demonstration: bool
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """DICOM modalities of the images it reads."""
+        return self.record.modalities
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages its reports are written in."""
+        return self.record.languages
 
     def check(self) -> None:
         """Raise ModelError listing every problem, if there is one."""
@@ -111,38 +129,46 @@ def examine(
         path, base = Path(adapter).expanduser(), path
     layers = _layers(path, Path(base).expanduser() if base is not None else None, problems)
     config, weights = layers.config, layers.weights
-    owns = [_read(folder / "interval.json", []) for folder in layers.folders if (folder / "interval.json").is_file()]
     published = catalogue.match(config)
-    family = "" if problems else libra.family(config, weights)
-    if config and not family and not problems:
+    family = None if problems else families.of(config, weights)
+    if config and family is None and not problems:
         problems.append(_unknown(config))
-    found_tower = None
-    if family:
+    own = record.read(layers.folders, problems)
+    found_tower, preprocessor, put_on = None, None, layers.adapter
+    if family is not None:
+        weights = weights.renamed(family.canonical)
         problems += weights.problems
-        problems += libra.problems(config, weights)
+        preprocessor = None if family.TOWER_APART else _preprocessor(layers.folders, problems)
+        problems += family.problems(config, weights, preprocessor, own)
         if not any((layers.tokenizer / name).is_file() for name in TOKENIZER_FILES):
             problems.append(f"no tokenizer: one of {', '.join(TOKENIZER_FILES)} is missing")
-        found_tower = _tower(config, layers.folders, tower, _first(owns, "padding"), problems)
-        if layers.adapter is not None:
-            problems += layers.adapter.problems
-            problems += layers.adapter.misfits({name: entry.shape for name, entry in weights.entries.items()})
-    chosen, basis = _choose_template(template, owns, published)
-    if family and basis == "default":
+        if family.TOWER_APART:
+            found_tower = _tower(config, layers.folders, tower, own, problems)
+        elif tower is not None:
+            problems.append("its vision tower is part of it, another one cannot be named")
+        if put_on is not None:
+            put_on = put_on.renamed(family.canonical)
+            problems += put_on.problems
+            problems += put_on.misfits({name: entry.shape for name, entry in weights.entries.items()})
+    chosen, basis = _choose_template(template, own, published, family, config)
+    if family is not None and basis == "default":
         warnings.append(f"The conversation template is not known; {chosen} is assumed.")
-    fallback = published.name if published and layers.adapter is None else path.resolve().name
+    fallback = published.name if published and put_on is None else path.resolve().name
     return ModelFolder(
         path=path,
-        name=str((owns[0].get("name") if owns and len(layers.folders) == 1 else None) or fallback)[:200],
-        family=family,
+        name=(own.name if len(layers.folders) == 1 else "") or fallback,
+        family=family.family(config, weights) if family is not None else "",
         config=config,
         weights=weights,
         tokenizer=layers.tokenizer,
-        adapter=layers.adapter,
+        adapter=put_on,
         tower=found_tower,
+        preprocessor=preprocessor,
+        record=own,
         template=chosen,
         template_basis=basis,
-        license=str(_first(owns, "license") or "")[:200],
-        demonstration=any(own.get("demonstration") is True for own in owns),
+        license=own.license,
+        demonstration=own.demonstration,
         problems=tuple(problems),
         warnings=tuple(warnings),
     )
@@ -196,7 +222,7 @@ def _tower(
     config: Mapping[str, Any],
     folders: tuple[Path, ...],
     override: str | Path | None,
-    padding: Any,
+    own: Record,
     problems: list[str],
 ) -> towers.Tower | None:
     name = str(config.get("mm_vision_tower") or "")
@@ -210,10 +236,23 @@ def _tower(
                 problems.append(str(error).rstrip("."))
     if place is None:
         return None
-    found = towers.examine(place, libra.padding(config, {"padding": padding}))
+    found = towers.examine(place, libra.padding(config, own))
     problems += found.problems
     problems += libra.tower_problems(config, found)
     return found
+
+
+def _preprocessor(folders: tuple[Path, ...], problems: list[str]) -> Mapping[str, Any] | None:
+    """How pictures are made: preprocessor_config.json, or transformers 5's processor_config.json, nearest first."""
+    for folder in folders:
+        if (folder / PREPROCESSOR).is_file():
+            return _read(folder / PREPROCESSOR, problems) or None
+        if (folder / PROCESSOR).is_file():
+            inner = _read(folder / PROCESSOR, problems).get("image_processor")
+            if isinstance(inner, dict):
+                return inner
+    problems.append(f"{PREPROCESSOR} is missing")
+    return None
 
 
 def _unknown(config: Mapping[str, Any]) -> str:
@@ -222,10 +261,6 @@ def _unknown(config: Mapping[str, Any]) -> str:
     if language.kind(config) is not None:
         return f"{name} is a language model without a connector to images; it can be the base of an adapter"
     return f"the architecture {name} is not supported"
-
-
-def _first(owns: list[dict[str, Any]], key: str) -> Any:
-    return next((own[key] for own in owns if own.get(key)), None)
 
 
 def _read(file: Path, problems: list[str]) -> dict[str, Any]:
@@ -244,17 +279,21 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _choose_template(
-    asked: str | None, owns: list[dict[str, Any]], published: catalogue.Published | None
+    asked: str | None,
+    own: Record,
+    published: catalogue.Published | None,
+    family: Family | None,
+    config: Mapping[str, Any],
 ) -> tuple[str, str]:
-    """The template's name and why: the caller's wish, interval.json, the catalogue, else the family's default."""
+    """The template's name and why: the caller's wish, interval.json, the catalogue, else the family's."""
     if asked is not None:
         return asked, "asked for"
-    named = _first(owns, "conversation")
-    if isinstance(named, str):
+    if own.conversation:
         try:
-            return conversation.template(named).name, "interval.json"
+            return conversation.template(own.conversation).name, "interval.json"
         except UsageError:
             pass  # written by a newer version; the next rule decides
-    if published is not None:
+    if published is not None and published.conversation:
         return published.conversation, "catalogue"
-    return libra.DEFAULT_CONVERSATION, "default"
+    name, sure = (family or libra).default_template(config)
+    return name, "family" if sure else "default"

@@ -1,9 +1,9 @@
 """Prompts as token ids, with the slot of the image.
 
-The image's place in a prompt is the text ``<image>``; in ids it is IMAGE_TOKEN (-200), which no tokenizer produces.
-The text on either side is tokenised on its own, each time with the beginning-of-sequence id, and every such id but
-the first is dropped: so the text after the image starts a fresh word, as it did when the published models were
-trained.
+An image's place in ids is IMAGE_TOKEN (-200), which no tokenizer produces. In a prompt of Libra's it is the text
+``<image>``; the text on either side is tokenised on its own, each time with the beginning-of-sequence id, and every
+such id but the first is dropped: so the text after the image starts a fresh word, as it did when the published models
+were trained. In other families' prompts it is a token of theirs and the prompt is tokenised as a whole.
 
 The tokenizers are transformers'. Text that a person typed passes through ``as_plain_text`` first, so that it cannot
 hold a control token or a second image.
@@ -66,6 +66,15 @@ def encode_with_image(tokenizer: Any, prompt: str) -> list[int]:
                 chunk_ids = chunk_ids[1:]
         ids.extend(chunk_ids)
     return ids
+
+
+def encode_whole(tokenizer: Any, prompt: str, image_id: int) -> list[int]:
+    """The ids of a prompt in which an image's place is a token of the tokenizer, with IMAGE_TOKEN for each.
+
+    The prompt is tokenised as one text, as transformers' processors do.
+    """
+    ids: list[int] = tokenizer(prompt).input_ids
+    return [IMAGE_TOKEN if i == image_id else i for i in ids]
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

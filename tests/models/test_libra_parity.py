@@ -116,8 +116,9 @@ def test_prompt_and_its_ids(loaded: LoadedLibra, manifest: dict[str, Any]) -> No
 def test_templates_render_as_published(libra: Path) -> None:
     published = json.loads((libra / "golden" / "prompts.json").read_text())
     theirs = published["templates"]
-    assert TEMPLATES.keys() == theirs.keys() - {"default", "libra_v1+im_start_end"}
-    for name, template in TEMPLATES.items():
+    ours = {name: template for name, template in TEMPLATES.items() if name != "qwen2_vl"}  # not Libra's
+    assert ours.keys() == theirs.keys() - {"default", "libra_v1+im_start_end"}
+    for name, template in ours.items():
         assert render(template, published["query"]) == theirs[name]["prompt"]
         assert template.stop == theirs[name]["stop_str"]
     marked = theirs["libra_v1+im_start_end"]["prompt"]

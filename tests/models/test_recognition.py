@@ -98,7 +98,8 @@ def test_the_reference_checkpoint(libra: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"model_type": "qwen2_vl", "architectures": ["Qwen2VLForConditionalGeneration"]}, "Qwen2VL"),
+        ({"model_type": "qwen2_vl", "architectures": ["Qwen2VLForConditionalGeneration"]}, "vision_config"),
+        ({"model_type": "qwen2_audio", "architectures": ["Qwen2AudioForConditionalGeneration"]}, "Qwen2Audio"),
         ({"model_type": "libra_mpt", "architectures": ["LibraMPTForCausalLM"]}, "LibraMPT"),
         ({"mm_projector_type": "resampler"}, "projector resampler"),
         ({"mm_projector_type": "mlp2x_gelu"}, "needs one layer"),

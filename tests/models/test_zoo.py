@@ -46,7 +46,7 @@ def test_logits_and_answers(case: str, tmp_path: Path) -> None:
     features = loaded.see(picture)
     other = loaded.see(picture.rotate(180))
     put = loaded.embed(ids, features, other)
-    assert put.embeddings.shape[1] == loaded.positions(ids)
+    assert put.embeddings.shape[1] == loaded.positions(ids, [picture.size] * 2)
 
     with torch.inference_mode():
         given = expected.input(ids, torch.from_numpy(prepare(picture, loaded.processor))[None])

@@ -1,0 +1,48 @@
+"""The model families, as one table: what recognition and loading ask of each, and which one a folder is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.models import libra, llava, qwen2vl
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.models.loaded import LoadedModel
+    from engine.models.recognition import ModelFolder
+    from engine.models.record import Record
+    from engine.models.weights import Weights
+
+
+class Family(Protocol):
+    """A family's module."""
+
+    TOWER_APART: bool
+    """Whether its models name a vision tower that lies elsewhere; else their own folder says how pictures are made."""
+
+    def family(self, config: Mapping[str, Any], found: Weights) -> str:
+        """The family's name, or "" where a folder with this configuration and these tensors is not of it."""
+
+    def canonical(self, name: str) -> str:
+        """The name in the model of a tensor or module that files may call otherwise."""
+
+    def default_template(self, config: Mapping[str, Any]) -> tuple[str, bool]:
+        """The conversation template where nothing says which, and whether it is known to be right."""
+
+    def problems(
+        self, config: Mapping[str, Any], found: Weights, preprocessor: Mapping[str, Any] | None, record: Record
+    ) -> Iterator[str]:
+        """Everything that keeps a folder from being used, by its headers; its tokenizer and tower aside."""
+
+    def load(self, folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge: bool = True) -> LoadedModel:
+        """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""
+
+
+FAMILIES: tuple[Family, ...] = (qwen2vl, llava, libra)
+
+
+def of(config: Mapping[str, Any], found: Weights) -> Family | None:
+    """The family of a folder, or None for what is none."""
+    return next((family for family in FAMILIES if family.family(config, found)), None)
