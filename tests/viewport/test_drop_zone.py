@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Server  # type: ignore[import-not-found]
 from playwright.sync_api import Page
+from viewport_pilot import Server
 
 MOUNT = """async () => {
     const { mountIntake } = await import("/static/intake.mjs");

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Server, View, picture, radiograph  # type: ignore[import-not-found]
+from viewport_pilot import Server, View, picture, radiograph
 
 
 def body_point(state: dict, role: str, x: float, y: float) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Server, View, picture  # type: ignore[import-not-found]
+from viewport_pilot import Server, View, picture
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import Server, View, picture, radiograph  # type: ignore[import-not-found]
+from playwright.sync_api import Page
+from viewport_pilot import Server, View, picture, radiograph
 
 
 def test_keys_count_only_while_the_viewport_has_the_focus(pair: View) -> None:
@@ -243,6 +245,25 @@ def test_measurements_belong_to_their_image(pair: View) -> None:
     pair.server.add("other", picture(radiograph(100, 100)))
     pair.load("other", "prior")
     assert pair.state()["measurements"] == []
+
+
+def test_the_tool_bar_is_one_row_whatever_a_preset_is_called(page: Page, server: Server) -> None:
+    windows = [{"center": 2048, "width": 4096, "name": "A name as long as some vendors have", "function": "LINEAR"}]
+    server.add("c", picture(radiograph(100, 100), windows=windows))
+    view = View(page, server, 420)
+    view.load("c")
+    named = []
+    for width in (840, 916, 1100, 1260, 1416, 1900):  # 916 and 1416: the panes of windows of 1280 and 1920
+        page.set_viewport_size({"width": width, "height": 600})
+        view.settle()
+        boxes = page.locator(".iv-toolbar :is(button, select)").evaluate_all(
+            "(all) => all.map((one) => one.getBoundingClientRect()).map(({ left, right, top }) => [left, right, top])"
+        )
+        assert max(top for *_, top in boxes) - min(top for *_, top in boxes) < 5, width
+        assert all(right <= left for (_, right, _), (left, _, _) in pairwise(boxes)), width
+        assert boxes[-1][1] <= width
+        named.append(page.locator(".iv-toolbar .iv-button-text:visible").count())
+    assert named == sorted(named) and named[-1] == len(boxes) - 1, "words go only where there is no room for them"
 
 
 def test_four_hundred_percent_zoom_loses_no_function(browser: object, server: Server) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Picture, Server, View, picture, radiograph  # type: ignore[import-not-found]
 from numpy.typing import NDArray
+from viewport_pilot import Picture, Server, View, picture, radiograph
 
 
 def pyramid_level(pixels: NDArray[np.uint16], n: int) -> NDArray[np.float64]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conftest import Server, View, picture, radiograph  # type: ignore[import-not-found]
 from playwright.sync_api import Page
+from viewport_pilot import Server, View, picture, radiograph
 
 
 def test_the_corners_of_a_pair(pair: View) -> None:
