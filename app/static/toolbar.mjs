@@ -1,5 +1,6 @@
 /* The bar above the panes: buttons of the action table and the list of presets; and the slider of the fade, which lies over the
- * image, so that the panes keep their size when it comes. */
+ * image, so that the panes keep their size when it comes. The bar stays one row as long as its icons fit into one: the list
+ * of presets gives way first, whatever the presets are called, then the words of the buttons, from the right; tooltips stay. */
 
 import { el } from "./dom.mjs";
 import { icon } from "./icons.mjs";
@@ -12,6 +13,8 @@ const GROUPS = [
   ["View", ["fit", "one-to-one", "reset"], false],
   ["Help", ["help"], false],
 ];
+/* How many groups, from the left, may show words on their buttons: as many as fit. */
+const WORDS = [GROUPS.length, 2, 1, 0];
 
 export class Toolbar {
   #buttons;
@@ -31,6 +34,15 @@ export class Toolbar {
       return el("div", { class: "iv-group", role: "group", "aria-label": label }, ...nodes);
     });
     this.element = el("div", { class: "iv-toolbar", role: "toolbar", "aria-label": "Viewport tools" }, ...groups);
+    new ResizeObserver(() => this.#fit()).observe(this.element);
+  }
+
+  /** Measured rather than computed: how wide words are depends on the machine's fonts. */
+  #fit() {
+    for (const words of WORDS) {
+      this.element.dataset.words = String(words);
+      if (this.element.scrollWidth <= this.element.clientWidth) return;
+    }
   }
 
   update(comparison) {
