@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from engine.cli import _decoding
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``draft``; those left out are decided by the rules in the help texts."""
@@ -27,37 +29,15 @@ def register(parser: argparse.ArgumentParser) -> None:
     running.add_argument("--tower", type=Path, metavar="DIR", help="vision tower (default: the one the model names)")
     running.add_argument("--threads", type=int, metavar="N", help="processor threads")
 
-    choosing = parser.add_argument_group("choosing the words (default: greedy, the same every time)")
-    choosing.add_argument("--num-beams", type=int, default=1, metavar="N", help="beam search with N > 1")
-    choosing.add_argument("--length-penalty", type=float, metavar="X", help="of beam search (default 1)")
-    choosing.add_argument(
-        "--no-repeat-ngram", type=int, metavar="N", help="never repeat N tokens (default: 3 with beams, else no ban)"
-    )
-    choosing.add_argument("--temperature", type=float, default=0.0, metavar="T", help="sample with T > 0")
-    choosing.add_argument("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only")
-    choosing.add_argument("--seed", type=int, metavar="N", help="of the sampling")
-    choosing.add_argument("--max-new-tokens", type=int, default=512, metavar="N")
-    choosing.add_argument(
-        "--num-return-sequences", type=int, default=1, metavar="N", help="the N best beams or samples"
-    )
-
+    _decoding.register(parser, several=True)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draft; the text, or with ``--json`` everything about it, goes to standard output."""
-    from engine.drafting import Comparison, Decoding, Draft, Engine, Progress, Token
+    from engine.drafting import Comparison, Draft, Engine, Progress, Token
 
-    decoding = Decoding(
-        num_beams=args.num_beams,
-        length_penalty=args.length_penalty,
-        no_repeat_ngram=args.no_repeat_ngram,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        seed=args.seed,
-        max_new_tokens=args.max_new_tokens,
-        num_return_sequences=args.num_return_sequences,
-    )
+    decoding = _decoding.decoding(args)
     comparison = Comparison.open(args.current, args.prior)
     engine = Engine.load(
         args.model,

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from engine.cli import _decoding
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``evaluate``."""
@@ -37,16 +39,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     running.add_argument("--tower", type=Path, metavar="DIR", help="vision tower (default: the one the model names)")
     running.add_argument("--threads", type=int, metavar="N", help="processor threads")
 
-    choosing = parser.add_argument_group("choosing the words (default: greedy, the same every time)")
-    choosing.add_argument("--num-beams", type=int, default=1, metavar="N", help="beam search with N > 1")
-    choosing.add_argument("--length-penalty", type=float, metavar="X", help="of beam search (default 1)")
-    choosing.add_argument(
-        "--no-repeat-ngram", type=int, metavar="N", help="never repeat N tokens (default: 3 with beams, else no ban)"
-    )
-    choosing.add_argument("--temperature", type=float, default=0.0, metavar="T", help="sample with T > 0")
-    choosing.add_argument("--top-p", type=float, metavar="P", help="sample from the likeliest tokens only")
-    choosing.add_argument("--seed", type=int, metavar="N", help="of the sampling")
-    choosing.add_argument("--max-new-tokens", type=int, default=512, metavar="N")
+    _decoding.register(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on standard output")
 
 
@@ -66,20 +59,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _answer(args: argparse.Namespace) -> int:
     from engine.datasets.libra import read_questions
-    from engine.drafting import Decoding, Engine
+    from engine.drafting import Engine
     from engine.errors import InputError
     from engine.evaluation.answering import Prior, answer
 
     questions = read_questions(args.questions, args.images)[: args.limit]
-    decoding = Decoding(
-        num_beams=args.num_beams,
-        length_penalty=args.length_penalty,
-        no_repeat_ngram=args.no_repeat_ngram,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        seed=args.seed,
-        max_new_tokens=args.max_new_tokens,
-    )
+    decoding = _decoding.decoding(args)
     engine = Engine.load(
         args.model,
         dtype=args.dtype,
