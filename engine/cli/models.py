@@ -1,107 +1,93 @@
-"""List the installed models, inspect one, or measure one on held-out phantoms and write its card."""
+"""List, inspect, add, download, verify and remove models, or measure one on held-out phantoms and write its card."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engine.cli import _card
-
-if TYPE_CHECKING:
-    from engine.models.recognition import ModelFolder
+from engine.cli import _card, _model_changes, _model_words
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """``models list`` and ``models inspect PATH``, both with ``--json``, and ``models card PATH``."""
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list|inspect|card")
+    """The subcommands; all but ``card`` have ``--json``."""
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="list|inspect|add|download|verify|remove|card"
+    )
     listing = commands.add_parser("list", help="the models under models/")
+    listing.add_argument("--available", action="store_true", help="also the published ones that are not installed")
     listing.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    inspecting = commands.add_parser("inspect", help="one model folder")
-    inspecting.add_argument("path", type=Path, metavar="PATH")
+    inspecting = commands.add_parser("inspect", help="one model, adapter or vision tower")
+    inspecting.add_argument("path", type=Path, metavar="PATH", help="its folder, or its name under models/")
+    inspecting.add_argument("--base", type=Path, metavar="DIR", help="base of an adapter, instead of the one it names")
+    inspecting.add_argument("--adapter", type=Path, metavar="DIR", help="an adapter to put on it")
     inspecting.add_argument("--tower", type=Path, metavar="DIR", help="vision tower, instead of the one it names")
     inspecting.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    _model_changes.register(commands)
     _card.register(commands.add_parser("card", help="measure a model on held-out phantoms and write its card"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """List or inspect. ``inspect`` ends with the exit status of a model that cannot be used when there are problems."""
-    from engine.errors import ModelError
-    from engine.models.recognition import examine
-
+    """Run the subcommand. ``inspect`` of what cannot be used ends with the exit status that says so."""
     if args.command == "list":
-        return _list(as_json=args.json)
-    if args.command == "card":
-        return _card.run(args)
-    folder = examine(args.path, tower=args.tower)
-    description = describe(folder)
-    print(json.dumps(description, ensure_ascii=False) if args.json else _in_words(description))
-    return ModelError.exit_status if folder.problems else 0
+        return _list(args)
+    if args.command == "inspect":
+        return _inspect(args)
+    return _card.run(args) if args.command == "card" else _model_changes.run(args)
 
 
-def describe(folder: ModelFolder) -> dict[str, Any]:
-    """What ``inspect --json`` prints."""
-    config = folder.config
-    tower = folder.tower
-    return {
-        "path": str(folder.path),
-        "name": folder.name,
-        "family": folder.family,
-        "usable": not folder.problems,
-        "problems": list(folder.problems),
-        "warnings": list(folder.warnings),
-        "parameters": folder.weights.parameters,
-        "tower_parameters": tower.weights.parameters if tower else 0,
-        "bytes": sum(file.stat().st_size for file in folder.weights.files),
-        "dtype": folder.weights.dtype,
-        "hidden_size": config.get("hidden_size"),
-        "layers": config.get("num_hidden_layers"),
-        "vocabulary": config.get("vocab_size"),
-        "projector": config.get("mm_projector_type"),
-        "tower": str(tower.folder) if tower else config.get("mm_vision_tower"),
-        "image_size": list(tower.processor.crop) if tower and tower.processor else None,
-        "conversation": folder.template,
-        "conversation_from": folder.template_basis,
-        "license": folder.license,
-        "demonstration": folder.demonstration,
-    }
+def _inspect(args: argparse.Namespace) -> int:
+    from engine.errors import ModelError
+    from engine.models import installed
+    from engine.models.survey import survey
+
+    bases = [installed.locate(path) if path is not None else None for path in (args.base, args.adapter, args.tower)]
+    base, adapter, tower = bases
+    found = survey(installed.locate(args.path), base=base, adapter=adapter, tower=tower)
+    description = _model_words.describe(found)
+    print(json.dumps(description, ensure_ascii=False) if args.json else _model_words.in_words(description))
+    return 0 if description["usable"] else ModelError.exit_status
 
 
-def _list(*, as_json: bool) -> int:
+def _list(args: argparse.Namespace) -> int:
     from engine import paths
-    from engine.models.places import is_model
-    from engine.models.recognition import examine
+    from engine.models import contents, installed
+    from engine.models.survey import survey
 
     root = paths.models()
-    folders = sorted(child for child in root.iterdir() if child.is_dir()) if root.is_dir() else []
-    found = [describe(examine(folder)) for folder in folders if is_model(folder)]
-    if as_json:
-        print(json.dumps({"models": found}, ensure_ascii=False))
-    elif not found:
+    found = [_model_words.describe(survey(folder)) for folder in installed.folders()]
+    parts = [one for one in found if one["kind"] in (contents.TOWER, contents.LANGUAGE_MODEL)]
+    models = [one for one in found if one not in parts]
+    available = _available(found) if args.available else []
+    if args.json:
+        result = {"models": models, "parts": parts} | ({"available": available} if args.available else {})
+        print(json.dumps(result, ensure_ascii=False))
+        return 0
+    if not models:
         print(f"There are no models in {root}.")
-    for model in [] if as_json else found:
-        state = "ready" if model["usable"] else f"not usable: {model['problems'][0]}"
-        print(f"{Path(model['path']).name:24} {_millions(model):>9}  {model['dtype'] or '-':9} {state}")
+    for one in (*models, *parts):
+        print(_model_words.row(one, Path(one["path"]).relative_to(root).as_posix()))
+    if available:
+        print(
+            "\nPublished and not installed; 'python launch.py models download HUB_ID' fetches one with what it needs:"
+        )
+    for one in available:
+        print(_model_words.available_row(one))
     return 0
 
 
-def _millions(model: dict[str, Any]) -> str:
-    return f"{(model['parameters'] + model['tower_parameters']) / 1e6:,.1f} M"
+def _available(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from engine import paths
+    from engine.models import places
+    from engine.models.catalogue import CATALOGUE
 
-
-def _in_words(model: dict[str, Any]) -> str:
-    lines = [
-        f"Name          {model['name']}" + (" (demonstration)" if model["demonstration"] else ""),
-        f"Folder        {model['path']}",
-        f"Family        {model['family'] or 'not supported'}",
-        f"Parameters    {_millions(model)}, {model['dtype'] or 'no weights'}, {model['bytes'] / 1e6:,.1f} MB",
-        f"Language      width {model['hidden_size']}, {model['layers']} layers, vocabulary {model['vocabulary']}",
-        f"Projector     {model['projector']}",
-        f"Vision tower  {model['tower']}" + (f", images {model['image_size']}" if model["image_size"] else ""),
-        f"Conversation  {model['conversation']} ({model['conversation_from']})",
-        f"Licence       {model['license'] or 'see its model card'}",
+    here = {one["published"]["hub_id"] for one in found if one["published"] is not None}
+    towers = {tower for one in CATALOGUE for tower in one.towers}
+    towers |= {one.hub_id for one in CATALOGUE if one.kind == "vision tower"}
+    at_hand = {tower: places.find(tower, paths.models()) is not None for tower in towers}
+    return [
+        _model_words.available(one, {tower: at_hand[tower] for tower in one.towers})
+        for one in CATALOGUE
+        if one.hub_id not in here and not at_hand.get(one.hub_id, False)
     ]
-    lines += [f"Warning       {warning}" for warning in model["warnings"]]
-    lines += [f"Problem       {problem}" for problem in model["problems"]]
-    return "\n".join(lines)
