@@ -1,4 +1,7 @@
-"""An :class:`Image` as JSON and raw arrays, so that nothing executable crosses from the worker to the program.
+"""An :class:`Image` as JSON and raw arrays, so that nothing executable crosses between processes.
+
+    describe / restore      the arrays by name, for whoever carries them
+    to_wire / from_wire     the arrays as files of a folder
 
 The receiving side trusts nothing: every value is converted, every array has the size that its shape asks for, and the
 constructors of the types say the rest. Knows nothing of processes.
@@ -6,6 +9,7 @@ constructors of the types say the rest. Knows nothing of processes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 
 from engine.imaging.types import Image, Patient, Spacing, View, VoiLut, Window
 
-__all__ = ["from_wire", "to_wire"]
+__all__ = ["describe", "from_wire", "restore", "to_wire"]
 
 _TEXTS = (
     "sha256",
@@ -39,15 +43,28 @@ MAXIMUM_TEXT = 4096
 
 def to_wire(image: Image, folder: Path) -> dict[str, Any]:
     """Write the arrays of ``image`` into ``folder`` and return the rest as JSON values."""
-    image.pixels.astype("<u2", copy=False).tofile(folder / "pixels")
+    message, arrays = describe(image)
+    for name, array in arrays.items():
+        array.tofile(folder / name)
+    return message
+
+
+def from_wire(message: dict[str, Any], folder: Path, maximum_pixels: int) -> Image:
+    """The image that ``to_wire`` described. Raises ValueError, TypeError, KeyError or OSError if it did not."""
+    return restore(message, lambda name, dtype, count: _array(folder / name, dtype, count), maximum_pixels)
+
+
+def describe(image: Image) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The image as JSON values, and its arrays by name; nothing is copied that has its form already."""
+    arrays: dict[str, NDArray[Any]] = {"pixels": image.pixels.astype("<u2", copy=False)}
     if image.padding is not None:
-        image.padding.tofile(folder / "padding")
+        arrays["padding"] = image.padding
     if image.rgb is not None:
-        image.rgb.tofile(folder / "rgb")
+        arrays["rgb"] = image.rgb
     for n, lut in enumerate(image.luts):
-        lut.values.astype("<f8", copy=False).tofile(folder / f"lut{n}")
+        arrays[f"lut{n}"] = lut.values.astype("<f8", copy=False)
     born = image.patient.birth_date
-    return {
+    message = {
         **{name: str(getattr(image, name)) for name in _TEXTS},
         "shape": list(image.pixels.shape),
         "slope": image.slope,
@@ -73,16 +90,25 @@ def to_wire(image: Image, folder: Path) -> dict[str, Any]:
         "date_reliable": image.date_reliable,
         "notes": list(image.notes),
     }
+    return message, arrays
 
 
-def from_wire(message: dict[str, Any], folder: Path, maximum_pixels: int) -> Image:
-    """The image that ``to_wire`` described. Raises ValueError, TypeError, KeyError or OSError if it did not."""
+def restore(message: dict[str, Any], take: Callable[[str, str, int], NDArray[Any]], maximum_pixels: int) -> Image:
+    """The image that ``describe`` described.
+
+    Args:
+        message: the JSON values.
+        take: gives the array of a name, a dtype and a count of values; raises ValueError where it has another size.
+        maximum_pixels: more are refused.
+
+    Raises ValueError, TypeError, KeyError, or what ``take`` raises, if the message describes no image.
+    """
     rows, columns = (int(n) for n in message["shape"])
     if rows < 1 or columns < 1 or rows * columns > maximum_pixels:
         raise ValueError("impossible shape")
     size = rows * columns
-    padding = _array(folder / "padding", "|b1", size).reshape(rows, columns) if message["padding"] else None
-    rgb = _array(folder / "rgb", "|u1", size * 3).reshape(rows, columns, 3) if message["rgb"] else None
+    padding = take("padding", "|b1", size).reshape(rows, columns) if message["padding"] else None
+    rgb = take("rgb", "|u1", size * 3).reshape(rows, columns, 3) if message["rgb"] else None
     luts = [(int(first), int(count), _text(name)) for first, count, name in message["luts"]]
     if any(not 0 < count <= 65536 for _, count, _ in luts):
         raise ValueError("impossible LUT")
@@ -93,14 +119,14 @@ def from_wire(message: dict[str, Any], folder: Path, maximum_pixels: int) -> Ima
     return Image(
         **texts,
         view=view,
-        pixels=_array(folder / "pixels", "<u2", size).astype(np.uint16, copy=False).reshape(rows, columns),
+        pixels=take("pixels", "<u2", size).astype(np.uint16, copy=False).reshape(rows, columns),
         slope=float(message["slope"]),
         intercept=float(message["intercept"]),
         padding=padding,
         rgb=rgb,
         windows=tuple(Window(float(c), float(w), _text(n), _text(f)) for c, w, n, f in message["windows"]),
         luts=tuple(
-            VoiLut(first, _array(folder / f"lut{n}", "<f8", count).astype(np.float64, copy=False), name)
+            VoiLut(first, take(f"lut{n}", "<f8", count).astype(np.float64, copy=False), name)
             for n, (first, count, name) in enumerate(luts)
         ),
         inverted=bool(message["inverted"]),
