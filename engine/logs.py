@@ -85,6 +85,13 @@ def log_file() -> Path:
     return paths.home() / "logs" / f"interval-{datetime.now(UTC):%Y-%m-%d}.log"
 
 
+def level() -> int | None:
+    """The level of the log this process keeps, for a process that it starts to keep the same; None if it keeps none."""
+    root = logging.getLogger()
+    kept = any(isinstance(handler.formatter, PrivateFormatter) for handler in root.handlers)
+    return root.level if kept else None
+
+
 def start(level: int = logging.INFO) -> None:
     """Send every log record and every Python warning of this process to the log file, and to nothing else.
 

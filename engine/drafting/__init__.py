@@ -7,15 +7,29 @@
     checks.py       what a reader should know about a drafted text
     writing.py      ids -> text while they arrive
     engine.py       Engine: load, draft, stream
+    process.py      EngineProcess: the same door, with the engine in a process of its own, made of
+        child.py        the parent's hold on that process
+        worker.py       what runs in it
+        messages.py     what travels between the two
+        files.py        whether a model's files are still those that were loaded
+        unfinished.py   the draft that is kept when the engine stopped in the middle of it
 
 Everything above (records, viewer, commands, evaluation) uses models through this package only. It stores nothing.
+The names are resolved on first use: of them only Engine imports torch, and who drafts in another process needs it not.
 """
 
-from engine.drafting.comparison import Comparison
-from engine.drafting.draft import Check, Draft, Event, ImageUse, ModelInfo, Progress, Scored, Timings, Token
-from engine.drafting.engine import Engine
-from engine.drafting.question import SECTIONS
-from engine.drafting.settings import Decoding
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.drafting.comparison import Comparison
+    from engine.drafting.draft import Check, Draft, Event, ImageUse, ModelInfo, Progress, Scored, Timings, Token
+    from engine.drafting.engine import Engine
+    from engine.drafting.process import EngineProcess
+    from engine.drafting.question import SECTIONS
+    from engine.drafting.settings import Decoding
 
 __all__ = [
     "SECTIONS",
@@ -24,6 +38,7 @@ __all__ = [
     "Decoding",
     "Draft",
     "Engine",
+    "EngineProcess",
     "Event",
     "ImageUse",
     "ModelInfo",
@@ -32,3 +47,18 @@ __all__ = [
     "Timings",
     "Token",
 ]
+
+_HOMES = {
+    "SECTIONS": "question",
+    "Comparison": "comparison",
+    "Decoding": "settings",
+    "Engine": "engine",
+    "EngineProcess": "process",
+}
+"""The modules of the names above; all others are in draft.py."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(f"engine.drafting.{_HOMES.get(name, 'draft')}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

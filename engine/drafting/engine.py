@@ -116,6 +116,25 @@ class Engine:
         )
         return next(event for event in events if isinstance(event, Draft))
 
+    def asked(
+        self,
+        comparison: Comparison,
+        *,
+        section: str = "findings",
+        prompt: str | None = None,
+        context: str = "",
+        decoding: Decoding | None = None,
+    ) -> tuple[str, list[int], Decoding]:
+        """What ``stream`` puts to the model for these arguments: the prompt, its ids, and every setting as it is used.
+
+        No image is looked at. Raises the UsageError and InputError of ``stream``.
+        """
+        loaded = self._loaded
+        self._check_modalities(comparison)
+        question = ask(section, prompt, context, lambda text: as_plain_text(loaded.tokenizer, text))
+        prompt_text, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None)
+        return prompt_text, prompt_ids, (decoding or Decoding()).resolved(self._room(prompt_ids, comparison))
+
     def stream(
         self,
         comparison: Comparison,
@@ -148,10 +167,9 @@ class Engine:
         """
         clock = _Clock(self._load_s, self._loaded.device)
         loaded = self._loaded
-        self._check_modalities(comparison)
-        question = ask(section, prompt, context, lambda text: as_plain_text(loaded.tokenizer, text))
-        prompt_text, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None)
-        wanted = (decoding or Decoding()).resolved(self._room(prompt_ids, comparison))
+        prompt_text, prompt_ids, wanted = self.asked(
+            comparison, section=section, prompt=prompt, context=context, decoding=decoding
+        )
 
         yield Progress("images", 0.0, "Looking at the images")
         with memory_errors(NO_MEMORY):
