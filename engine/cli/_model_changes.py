@@ -89,6 +89,8 @@ def _verify(args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
 
     folders = installed.folders() if args.model is None else [installed.locate(args.model)]
     found = [verify(folder, partial(_say_file, folder.name)) for folder in folders]
+    if not found and not args.json:
+        print("There are no models to verify.")
     for one in [] if args.json else found:
         unrecorded = sum(state == "not recorded" for state in one.files.values())
         note = f" (no hash was recorded of {unrecorded} of {len(one.files)} files)" if unrecorded else ""

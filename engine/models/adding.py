@@ -63,7 +63,7 @@ def add(
     total = sum(sizes.values())
     installed.need_space(0 if link else total)
     done, sha256 = 0, {}
-    with installed.unfinished(folder) as partial:
+    with installed.installing(folder) as partial:
         for file in (file for file in names if file != provenance.NAME):
             original, target = (source / file).resolve(), partial / file
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
 Configuration, tokenizer and weights are fetched, never code; weights in one format, safetensors where there are any.
 Each weight file is compared with the hash the hub has of it.
 
-What arrives lies in a hidden folder of ``models/`` until all of it is there. A call that ends early leaves that folder,
-and the next one goes on from it.
+What arrives lies in ``models/.unfinished`` until all of it is there. A call that ends early leaves it there, and the
+next one goes on from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine import paths
 from engine.errors import ModelError, UsageError
 from engine.models import catalogue, contents, hub, installed, places, provenance, recognition
 from engine.models.catalogue import Published
@@ -151,17 +150,15 @@ def _fetch(repository: Repository, name: str, report: Report) -> Fetched:
         conversation=known.conversation if known is not None else "",
         sha256=sha256,
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
     installed.put_in_place(partial, folder)
     return Fetched(hub_id, survey(folder), repository.commit, len(small) + len(weights), size)
 
 
 def _partial(repository: Repository) -> Path:
-    """The hidden folder in which a repository arrives at one commit; those of its other commits are swept."""
-    stem = f".{repository.hub_id.replace('/', '--')}."
-    partial = paths.models() / f"{stem}{repository.commit[:12]}.download"
-    partial.mkdir(parents=True, exist_ok=True)
-    for other in paths.models().iterdir():
+    """The folder in which a repository arrives at one commit; those of its other commits are swept."""
+    stem = f"{repository.hub_id.replace('/', '--')}."
+    partial = installed.unfinished(f"{stem}{repository.commit[:12]}.download")
+    for other in partial.parent.iterdir():
         if other != partial and other.name.startswith(stem) and other.name.endswith(".download"):
             shutil.rmtree(other, ignore_errors=True)
     return partial

@@ -1,7 +1,8 @@
 """The folder ``models/``: what lies in it, which folder a name means, room for another one, and taking one away.
 
 A model is ``models/NAME``; what only serves other models (a vision tower, a language model below adapters) is
-``models/OWNER/NAME``, as its hub id says. Folders whose names begin with a dot are unfinished and are not looked at.
+``models/OWNER/NAME``, as its hub id says. What is unfinished lies in ``models/.unfinished``, where nothing looks for
+models.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MARGIN = 200_000_000
 """Bytes of the disk that are left free."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-_UNFINISHED = re.compile(r"\..+\.(\d+)\.partial")
+_ABANDONED = re.compile(r".+\.(\d+)\.partial")
 
 
 def folders() -> list[Path]:
@@ -60,32 +61,39 @@ def named(name: str) -> Path:
     return folder
 
 
-@contextmanager
-def unfinished(folder: Path) -> Iterator[Path]:
-    """A new hidden folder beside ``folder`` that takes its place when the block ends, and is gone after any error.
+def unfinished(name: str) -> Path:
+    """A folder of this name for what is not to be seen yet; made with all that leads to it.
 
-    What an earlier process left of one when it was killed is swept first.
+    What earlier processes left there when they were killed is swept, where it is of no use to a later one.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in _children(folder.parent, hidden=True):
-        match = _UNFINISHED.fullmatch(left.name)
+    place = paths.models() / ".unfinished"
+    for left in place.iterdir() if place.is_dir() else ():
+        match = _ABANDONED.fullmatch(left.name)
         if match is not None and not psutil.pid_exists(int(match[1])):
             shutil.rmtree(left, ignore_errors=True)
-    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
+    (place / name).mkdir(parents=True, exist_ok=True)
+    return place / name
+
+
+@contextmanager
+def installing(folder: Path) -> Iterator[Path]:
+    """A new folder out of sight that takes the place of ``folder`` when the block ends, and is gone after any error."""
+    partial = unfinished(f"{folder.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir()
         yield partial
         put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        _drop_empty_owner(folder)
+        _drop_if_empty(partial.parent)
 
 
 def put_in_place(partial: Path, folder: Path) -> None:
     """Rename a finished folder to its name. Raises UsageError if somebody else took the name meanwhile."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     if os.path.lexists(folder):
         raise UsageError(f"Another program has just installed {folder.name}; nothing was overwritten.")
     partial.rename(folder)
+    _drop_if_empty(partial.parent)
 
 
 def need_space(size: int) -> None:
@@ -127,10 +135,12 @@ def remove(folder: Path) -> None:
         folder.unlink()
     else:
         # Out of sight first: a removal that is interrupted leaves no half of a model behind.
-        gone = folder.parent / f".{folder.name}.{os.getpid()}.partial"
-        folder.rename(gone)
+        gone = unfinished(f"{folder.name}.{os.getpid()}.partial")
+        folder.rename(gone / folder.name)
         shutil.rmtree(gone)
-    _drop_empty_owner(folder)
+        _drop_if_empty(gone.parent)
+    if folder.parent != paths.models().resolve():
+        _drop_if_empty(folder.parent)
 
 
 def users(folder: Path) -> list[Survey]:
@@ -149,13 +159,12 @@ def _at_or_below(child: Path) -> list[Path]:
     return [child] if contents.kind(child) else [inner for inner in _children(child) if contents.kind(inner)]
 
 
-def _children(folder: Path, *, hidden: bool = False) -> list[Path]:
+def _children(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return [child for child in folder.iterdir() if child.name.startswith(".") == hidden and child.is_dir()]
+    return [child for child in folder.iterdir() if not child.name.startswith(".") and child.is_dir()]
 
 
-def _drop_empty_owner(folder: Path) -> None:
-    if folder.parent.resolve() != paths.models().resolve():
-        with suppress(OSError):  # it holds something else
-            folder.parent.rmdir()
+def _drop_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something else
+        folder.rmdir()

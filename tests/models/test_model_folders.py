@@ -193,12 +193,33 @@ class TestAdd:
         assert names(shelf) == set()
 
     def test_what_a_killed_copy_left_is_swept(self, run: Run, source: Path, shelf: Path) -> None:
-        left = shelf / f".tiny.{2**22 + 1}.partial"  # above the largest process id there can be
+        left = shelf / ".unfinished" / f"tiny.{2**22 + 1}.partial"  # above the largest process id there can be
         left.mkdir(parents=True)
         (left / "model.safetensors").write_bytes(b"half")
         assert run("list")[1]["models"] == []
         assert run("add", source)[0] == 0
-        assert not left.exists()
+        assert names(shelf) == {"tiny", *(f"tiny/{name}" for name in names(shelf / "tiny"))}
+
+    def test_what_is_being_copied_is_no_model_to_anybody(
+        self, run: Run, source: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, seen = provenance.write, []
+
+        def write(folder: Path, known: dict[str, Any], **changes: Any) -> None:
+            real(folder, known, **changes)
+            seen.append([child for child in shelf.iterdir() if (child / "config.json").exists()])
+
+        monkeypatch.setattr(provenance, "write", write)
+        assert run("add", source)[0] == 0
+        assert seen == [[]]
+
+    def test_a_tower_inside_the_model_goes_with_it(self, run: Run, source: Path, shelf: Path) -> None:
+        shutil.copytree(source.parent / "towers" / "dinov2-tiny", source / "towers" / "dinov2-tiny")
+        status, result, _ = run("add", source)
+        assert (status, result["model"]["usable"]) == (0, True)
+        inner = "towers/dinov2-tiny/model.safetensors"
+        assert set(provenance.hashes(shelf / "tiny")) == {"model.safetensors", inner}
+        assert run("verify", "tiny")[1]["models"][0]["files"] == {"model.safetensors": "same", inner: "same"}
 
     def test_the_name_of_what_the_hubs_cache_holds(self, tmp_path: Path) -> None:
         cached = tmp_path / "models--X-iZhang--libra-v1.0-7b" / "snapshots" / "abc"
