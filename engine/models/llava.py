@@ -18,7 +18,7 @@ from engine.models import adapters, configs, conversation, language, tokens, tow
 from engine.models.assembly import assemble, check_tokenizer, info, stop_ids
 from engine.models.loaded import LoadedModel, Prompt
 from engine.models.preprocessing import Bounds, ImageProcessor, Padding, prepare
-from engine.models.splicing import expand, splice
+from engine.models.splicing import boundary, expand, splice
 from engine.models.tokens import IMAGE_TEXT
 from engine.models.weights import Weights
 
@@ -84,9 +84,11 @@ class LoadedLlava(LoadedModel):
         """The prior comes first, as in the prompt of ``ask``."""
         images = [current] if prior is None else [prior, current]
         image_id = self.model.config.image_token_id
-        expanded = torch.tensor([expand(ids, [len(image) for image in images], image_id)], device=self.device)
+        filled = expand(ids, [len(image) for image in images], image_id)
+        expanded = torch.tensor([filled], device=self.device)
         with torch.inference_mode():
-            return Prompt(splice(self.model.get_input_embeddings(), expanded, image_id, images))
+            embeddings = splice(self.model.get_input_embeddings(), expanded, image_id, images)
+        return Prompt(embeddings, boundary=boundary(filled, image_id))
 
     def positions(self, ids: list[int], sizes: Sequence[tuple[int, int]]) -> int:
         config = self.model.config

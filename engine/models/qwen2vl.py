@@ -24,7 +24,7 @@ from engine.models.assembly import assemble, check_tokenizer, info, stop_ids
 from engine.models.loaded import LoadedModel, Prompt
 from engine.models.preprocessing import Bounds, is_plain, three
 from engine.models.record import PIXELS
-from engine.models.splicing import expand, splice
+from engine.models.splicing import boundary, expand, splice
 from engine.models.weights import Weights
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class LoadedQwen2VL(LoadedModel):
         images = [current] if prior is None else [prior, current]
         image_id = self.model.config.image_token_id
         counts = [rows * columns for rows, columns, _ in (image.shape for image in images)]
-        expanded = torch.tensor([expand(ids, counts, image_id)], device=self.device)
+        filled = expand(ids, counts, image_id)
+        expanded = torch.tensor([filled], device=self.device)
         merge = self.processor.merge_size
         grids = torch.tensor([[1, image.shape[0] * merge, image.shape[1] * merge] for image in images])
         with torch.inference_mode():
@@ -117,7 +118,7 @@ class LoadedQwen2VL(LoadedModel):
             positions, ahead = self.model.model.get_rope_index(
                 expanded, mm_token_type_ids=(expanded == image_id).int(), image_grid_thw=grids.to(self.device)
             )
-        return Prompt(embeddings, positions, expanded.shape[1] + int(ahead))
+        return Prompt(embeddings, positions, len(filled) + int(ahead), boundary=boundary(filled, image_id))
 
     def positions(self, ids: list[int], sizes: Sequence[tuple[int, int]]) -> int:
         ends = [last_size(size, self.bounds) for size in sizes]

@@ -25,6 +25,11 @@ def expand(ids: Sequence[int], counts: Sequence[int], image_id: int) -> list[int
     return [token for i in ids for token in ([image_id] * next(left) if i == IMAGE_TOKEN else [i])]
 
 
+def boundary(expanded: Sequence[int], image_id: int) -> int:
+    """Where the last image of expanded ids ends: up to there a prompt is the same whatever is asked."""
+    return len(expanded) - list(reversed(expanded)).index(image_id)
+
+
 def splice(embedding: Any, ids: Tensor, image_id: int, images: Sequence[Tensor]) -> Tensor:
     """Expanded ids ``[1, P]`` and image tokens ``[N, H]`` each -> the language model's input ``[1, P, H]``."""
     text: Tensor = embedding(ids)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models" / "golden"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models"))
 
 
 @pytest.fixture(scope="session")
