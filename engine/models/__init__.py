@@ -25,6 +25,19 @@ Modules, in the order a draft needs them:
     tokens.py         a prompt -> token ids with the slot of the image
     splicing.py       what is seen of pictures, put into a prompt at their places
 
+and, around the folder of installed models:
+
+    catalogue.py      what is published, what it needs, under which terms
+    contents.py       which files make a model, an adapter, a projector or a tower
+    survey.py         a folder as what it is: what is wrong with it, what it lacks on this machine
+    footprint.py      the memory its weights take, by precision
+    installed.py      models/: what lies in it, room for another one, taking one away
+    provenance.py     interval.json as it is written when a model is installed
+    adding.py         installing from a folder
+    hub.py            what of huggingface.co is used: the one place that goes to a network
+    downloading.py    installing from there
+    verifying.py      whether weights are still those that were installed
+
 transformers, peft and torch are heavy: this package imports none by itself, its modules import torch at their top and
 the others where they use them.
 """
