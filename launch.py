@@ -50,7 +50,7 @@ COMMANDS = {
     "train": Command("engine.cli.train", "train a model as a configuration file says"),
     "evaluate": Command("engine.cli.evaluate", "answer a file of questions with a model"),
     "score": Command("engine.cli.score", "score answers against reference reports"),
-    "models": Command("engine.cli.models", "list and inspect the models that are installed"),
+    "models": Command("engine.cli.models", "list, inspect, add, download, verify and remove models"),
     "doctor": Command("engine.cli.doctor", "check this machine, the environment and the data folder", ()),
     "test": Command("engine.cli.test", "check the code and run all tests", DEVELOPMENT),
 }
