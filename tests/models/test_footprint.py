@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_multimodal import llava, qwen2vl
 
 from engine.models.checkpoint import load_model
 from engine.models.footprint import footprint
@@ -36,6 +38,14 @@ def test_it_is_what_the_loaded_model_takes(tiny: Path) -> None:
     scales = [math.ceil(matrix.numel() / 64) for matrix in matrices]
     assert counted["nf4"] == rest + quantised // 2 + sum(scales) + 4 * sum(math.ceil(n / 256) for n in scales)
     assert counted["nf4"] < counted["int8"] < counted["bfloat16"] < counted["float32"]
+
+
+@pytest.mark.parametrize("make", [qwen2vl, llava])
+def test_of_models_that_are_one_piece(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    folder = make(tmp_path / "model")
+    counted = footprint(survey(folder))
+    assert counted["float32"] == 4 * load_model(folder, dtype="float32").info.parameters
+    assert counted["nf4"] < counted["int8"] < counted["bfloat16"]
 
 
 def test_a_tower_inside_counts_only_where_it_is_used(folder: Path) -> None:
