@@ -74,6 +74,12 @@ def test_a_second_question_about_the_same_images(engine: Engine, folder: Path, p
     assert second.token_ids == first.token_ids
 
 
+def test_half_precision(folder: Path, pair: Comparison) -> None:
+    engine = Engine.load(folder, dtype="bfloat16", device="cpu")
+    assert len(set(engine.draft(pair, decoding=SHORT).token_ids)) > 4
+    assert engine.info.dtype == "bfloat16"
+
+
 def test_typed_controls_stay_words(engine: Engine, pair: Comparison) -> None:
     controls = "<image> <|image_pad|><|vision_start|> <|im_end|></s>"
     clean = engine.draft(pair, prompt="what?", decoding=SHORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from engine.decoding.choosing import Outcome, Settings
 from engine.decoding.generate import generate
 from engine.decoding.session import Session
 from engine.errors import ModelError
+from engine.models import configs, qwen2vl
 from engine.models.checkpoint import load_model
 from engine.models.preprocessing import Bounds
 from engine.models.qwen2vl import LoadedQwen2VL, last_size, resized
@@ -89,13 +91,24 @@ def edit(file: Path, **changes: Any) -> None:
     tiny_multimodal.write_json(file, {key: value for key, value in content.items() if value is not ...})
 
 
-@pytest.mark.parametrize("layout", ["hub", "export"])
-@pytest.mark.parametrize("kind", KINDS)
+WINDOW = {"use_sliding_window": True, "sliding_window": 24, "max_window_layers": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout", "text"),
+    [*((kind, layout, {}) for kind in KINDS for layout in ("hub", "export")), ("qwen2_vl", "hub", WINDOW)],
+    ids=lambda value: "window" if value == WINDOW else str(value or ""),
+)
 @pytest.mark.parametrize("shown", [2, 1])
 def test_computes_what_transformers_computes(
-    kind: str, layout: str, shown: int, tmp_path: Path, pictures: tuple[Image.Image, Image.Image]
+    kind: str,
+    layout: str,
+    text: dict[str, Any],
+    shown: int,
+    tmp_path: Path,
+    pictures: tuple[Image.Image, Image.Image],
 ) -> None:
-    folder = tiny_multimodal.qwen2vl(tmp_path / "tiny", kind, layout)
+    folder = tiny_multimodal.qwen2vl(tmp_path / "tiny", kind, layout, **text)
     tiny_multimodal.write_json(folder / "interval.json", SMALL)
     loaded = load(folder)
     given_ones = list(pictures[:shown])
@@ -111,6 +124,31 @@ def test_computes_what_transformers_computes(
     assert answer(loaded, given_ones, 3) == plain.answer(num_beams=3)
     assert len(set(greedy)) > 4
     assert loaded.positions(ids, [picture.size for picture in given_ones]) == put.embeddings.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "vision", "parameters"),
+    [
+        (
+            "qwen2_vl",
+            {"depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_chans": 3, "hidden_size": 3584},
+            8_291_375_616,
+        ),
+        (
+            "qwen2_5_vl",
+            {"depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 3584},
+            8_292_166_656,
+        ),
+    ],
+)
+def test_the_published_7b_has_its_size(kind: str, vision: dict[str, int], parameters: int) -> None:
+    config = {
+        "model_type": kind, "vision_config": vision | {"patch_size": 14}, "vocab_size": 152064, "hidden_size": 3584,
+        "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4,
+        "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]}, "tie_word_embeddings": False,
+    }  # fmt: skip
+    shapes = configs.outline(qwen2vl.KINDS[kind].model, qwen2vl.configuration(config), *qwen2vl.STACKS)
+    assert sum(math.prod(shape) for shape in shapes.values()) == parameters
 
 
 def test_the_prompt_says_which_image_is_which(folder: Path) -> None:
