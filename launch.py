@@ -52,6 +52,7 @@ COMMANDS = {
     "score": Command("engine.cli.score", "score answers against reference reports"),
     "models": Command("engine.cli.models", "list, inspect, add, download, verify and remove models"),
     "doctor": Command("engine.cli.doctor", "check this machine, the environment and the data folder", ()),
+    "bench": Command("engine.cli.bench", "measure how fast this machine drafts, against transformers' own generate"),
     "test": Command("engine.cli.test", "check the code and run all tests", DEVELOPMENT),
 }
 

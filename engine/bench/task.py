@@ -1,0 +1,84 @@
+"""The cases by name, and what one process is to measure. Imports nothing heavy: the command's help reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+QUANTISED = ("int8", "nf4")
+PRECISIONS = ("float32", "bfloat16", *QUANTISED)
+PRECISIONS_OF = {"cpu": PRECISIONS, "gpu": ("bfloat16", *QUANTISED)}
+"""Measured by each suite unless told otherwise."""
+
+OURS, PEER = "engine", "peer"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of draft both sides are measured on.
+
+    Attributes:
+        words: what it is, for people.
+        beams: 1 is greedy.
+        prior: whether the prior is shown.
+        second: whether a second question about the same images is what is measured.
+        new_tokens: at most so many a draft; the size's number unless given.
+        quantised: whether it is measured in int8 and nf4 too.
+    """
+
+    words: str
+    beams: int = 1
+    prior: bool = True
+    second: bool = False
+    new_tokens: int | None = None
+    quantised: bool = False
+
+
+DRAFTS = {
+    "greedy": Kind("greedy, one pair", quantised=True),
+    "beams-4": Kind("4 beams", beams=4),
+    "beams-10": Kind("10 beams", beams=10),
+    "no-prior": Kind("greedy, one image without a prior", prior=False),
+    "second": Kind("a second question about the same pair", second=True, new_tokens=8),
+}
+LOOKUP, AGREEMENT, BATCH = "lookup", "agreement", "batch-16"
+CASES = (*DRAFTS, LOOKUP, AGREEMENT, BATCH)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Drafts of one kind by one model.
+
+    Attributes:
+        model: its folder.
+        precision: one of PRECISIONS.
+        device: "cpu" or "cuda".
+        patches: image tokens of a pair.
+        new_tokens: at most so many a draft.
+        kind: of what kind.
+    """
+
+    model: Path
+    precision: str
+    device: str
+    patches: int
+    new_tokens: int
+    kind: Kind
+
+
+def precision_options(precision: str) -> dict[str, Any]:
+    """A precision as ``Engine.load`` and ``load_model`` take it. Quantised models compute in bfloat16."""
+    if precision in QUANTISED:
+        return {"dtype": "bfloat16", "quantization": precision}
+    return {"dtype": precision}
+
+
+def plan(cases: tuple[str, ...], precisions: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Which case is measured in which precision, in the order of the table."""
+    chosen: list[tuple[str, str]] = []
+    for precision in precisions:
+        chosen += [(case, precision) for case, kind in DRAFTS.items() if precision not in QUANTISED or kind.quantised]
+    chosen += [(LOOKUP, "float32"), *((AGREEMENT, one) for one in precisions if one != "float32")]
+    chosen.append((BATCH, precisions[0]))
+    return [one for one in chosen if one[0] in cases]
