@@ -1,4 +1,4 @@
-"""How the words are chosen: the options that the drafting commands share, and the settings they make. No command itself."""
+"""How words are chosen: the options that the drafting commands share, and the settings they make. No command itself."""
 
 from __future__ import annotations
 
