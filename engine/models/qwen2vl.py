@@ -274,7 +274,7 @@ def _unfit(preprocessor: Mapping[str, Any], vision: Any) -> Iterator[str]:
         return
     made = [processor.patch_size, processor.temporal_patch_size, processor.merge_size]
     needed = [vision.patch_size, vision.temporal_patch_size, vision.spatial_merge_size]
-    if made != needed:
+    if made != needed or not all(isinstance(number, int) and number > 0 for number in needed):
         yield f"preprocessor_config.json makes patches of {made}, the vision tower takes {needed}"
     if not 0 < least <= most or least > PIXELS[-1]:
         yield f"preprocessor_config.json: min_pixels {least} and max_pixels {most} cannot be met"

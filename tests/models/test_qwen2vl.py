@@ -307,6 +307,12 @@ class TestProblems:
         edit(folder / "preprocessor_config.json", **changes)
         assert reason in problems(folder)
 
+    def test_a_patch_that_is_none(self, folder: Path) -> None:
+        vision = json.loads((folder / "config.json").read_text())["vision_config"]
+        edit(folder / "config.json", vision_config=vision | {"spatial_merge_size": 0})
+        edit(folder / "preprocessor_config.json", merge_size=0)
+        assert "[14, 2, 0]" in problems(folder)
+
     def test_another_tower_cannot_be_named(self, folder: Path) -> None:
         assert "part of it" in problems(folder, tower=folder)
 
