@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from engine.cli import _decoding
+from engine.cli import _decoding, _loading
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -21,34 +21,19 @@ def register(parser: argparse.ArgumentParser) -> None:
     question.add_argument("--section", choices=("findings", "impression"), default="findings")
     question.add_argument("--prompt", metavar="TEXT", help="a question of your own, instead of a section's")
     asking.add_argument("--context", default="", metavar="TEXT", help="indication, history")
-    asking.add_argument("--conversation", metavar="NAME", help="conversation template (default: the model's)")
 
-    running = parser.add_argument_group("running the model")
-    running.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
-    running.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    running.add_argument("--tower", type=Path, metavar="DIR", help="vision tower (default: the one the model names)")
-    running.add_argument("--threads", type=int, metavar="N", help="processor threads")
-
+    _loading.register(parser)
     _decoding.register(parser, several=True)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draft; the text, or with ``--json`` everything about it, goes to standard output."""
-    from engine.drafting import Comparison, Draft, Engine, Progress, Token
+    from engine.drafting import Comparison, Draft, Progress, Token
 
     decoding = _decoding.decoding(args)
     comparison = Comparison.open(args.current, args.prior)
-    engine = Engine.load(
-        args.model,
-        dtype=args.dtype,
-        device=args.device,
-        conversation=args.conversation,
-        tower=args.tower,
-        threads=args.threads,
-    )
-    for warning in engine.warnings:
-        print(warning, file=sys.stderr)
+    engine = _loading.load(args)
     if engine.info.demonstration:
         print("Demonstration model: it was made to show the program, not to read radiographs.", file=sys.stderr)
 

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from engine.cli import _decoding
+from engine.cli import _decoding, _loading
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +32,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     shown.add_argument("--without-prior", action="store_true", help="show the current image alone")
 
-    running = parser.add_argument_group("running the model")
-    running.add_argument("--conversation", metavar="NAME", help="conversation template (default: the model's)")
-    running.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
-    running.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    running.add_argument("--tower", type=Path, metavar="DIR", help="vision tower (default: the one the model names)")
-    running.add_argument("--threads", type=int, metavar="N", help="processor threads")
-
+    _loading.register(parser)
     _decoding.register(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on standard output")
 
@@ -59,22 +53,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _answer(args: argparse.Namespace) -> int:
     from engine.datasets.libra import read_questions
-    from engine.drafting import Engine
     from engine.errors import InputError
     from engine.evaluation.answering import Prior, answer
 
     questions = read_questions(args.questions, args.images)[: args.limit]
     decoding = _decoding.decoding(args)
-    engine = Engine.load(
-        args.model,
-        dtype=args.dtype,
-        device=args.device,
-        conversation=args.conversation,
-        tower=args.tower,
-        threads=args.threads,
-    )
-    for warning in engine.warnings:
-        print(warning, file=sys.stderr)
+    engine = _loading.load(args)
     prior: Prior = "dummy" if args.dummy_prior else "none" if args.without_prior else "true"
     outcome = answer(
         engine, questions, args.output, decoding=decoding, prior=prior, resume=args.resume, report=_progress

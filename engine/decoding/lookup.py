@@ -65,7 +65,8 @@ def greedy(session: Session, prompt_ids: Sequence[int], settings: Settings, ends
     likely: list[float] = []
     device = session.logits.device
     history = torch.tensor([list(prompt_ids)], dtype=torch.int64, device=device)
-    logits, guesses = session.logits, []
+    guesses: list[int] = []
+    logits = session.logits
     while True:
         # 1. the model's own choice at every position that was computed; it stands as long as the guesses agree
         rejected = len(guesses)

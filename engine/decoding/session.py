@@ -60,7 +60,9 @@ class Session:
         self._boundary = boundary
         self.passes = 0
         self.reused = boundary if after is not None and after._begins_like(self) else 0
-        self.cache = after.cache.beginning(boundary) if after is not None and self.reused else SharedPromptCache()
+        self.cache: SharedPromptCache = (
+            after.cache.beginning(boundary) if after is not None and self.reused else SharedPromptCache()
+        )
         if boundary and not self.reused:
             self._read(0, boundary)
         self.logits = self._read(boundary, prompt.shape[1])

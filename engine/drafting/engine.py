@@ -68,6 +68,7 @@ class Engine:
         base: str | Path | None = None,
         adapter: str | Path | None = None,
         dtype: str = "auto",
+        quantization: str = "none",
         device: str = "auto",
         conversation: str | None = None,
         tower: str | Path | None = None,
@@ -80,6 +81,7 @@ class Engine:
             base: the base of an adapter or projector, instead of the one it names.
             adapter: an adapter folder to put on ``path``.
             dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU, else float32.
+            quantization: "int8" or "nf4" for the language model's layers, or "none".
             device: "cpu", "cuda", or "auto": a GPU if there is one.
             conversation: name of a conversation template, instead of the one the folder or the catalogue says.
             tower: folder of the vision tower, instead of the one the checkpoint names.
@@ -96,7 +98,14 @@ class Engine:
                 raise UsageError("The number of threads must be between 1 and 1024.")
             torch.set_num_threads(threads)
         loaded = load_model(
-            path, base=base, adapter=adapter, dtype=dtype, device=device, tower=tower, template=conversation
+            path,
+            base=base,
+            adapter=adapter,
+            dtype=dtype,
+            quantization=quantization,
+            device=device,
+            tower=tower,
+            template=conversation,
         )
         return cls(loaded, time.perf_counter() - began)
 

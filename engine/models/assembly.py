@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engine.errors import ModelError
-from engine.models import weights
-from engine.models.loaded import ModelInfo
+from engine.models import adapters, weights
+from engine.models.loaded import ModelInfo, Precision
+from engine.models.quantisation import quantise, values
 
 if TYPE_CHECKING:
     from engine.models.recognition import ModelFolder
@@ -57,7 +58,22 @@ def quiet() -> Iterator[None]:
             hf_logging.enable_progress_bar()
 
 
-def info(folder: ModelFolder, model: torch.nn.Module, dtype: torch.dtype, more: tuple[Path, ...] = ()) -> ModelInfo:
+def settle(model: Any, layers: str, folder: ModelFolder, how: Precision) -> Any:
+    """``model`` (transformers') with the folder's adapter on it and its language layers in their precision.
+
+    Args:
+        layers: name of the module that holds the language model's layers.
+        how: an adapter is merged before the weights are quantised, or kept beside them afterwards.
+    """
+    if folder.adapter is not None and how.merge:
+        model = adapters.apply(model, folder.adapter)
+    quantise(model.get_submodule(layers), how.quantization, how.device)
+    if folder.adapter is not None and not how.merge:
+        model = adapters.apply(model, folder.adapter, merge=False)
+    return model
+
+
+def info(folder: ModelFolder, model: torch.nn.Module, how: Precision, more: tuple[Path, ...] = ()) -> ModelInfo:
     """What drafts say of the model built from ``folder``; ``more`` are weight files of another folder."""
     adapted = folder.adapter.weights.files if folder.adapter else ()
     found = ModelInfo(
@@ -65,9 +81,9 @@ def info(folder: ModelFolder, model: torch.nn.Module, dtype: torch.dtype, more: 
         name=folder.name,
         family=folder.family,
         sha256=weights.digest((*folder.weights.files, *adapted, *more)),
-        dtype=str(dtype).removeprefix("torch."),
-        quantization="none",
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        dtype=str(how.dtype).removeprefix("torch."),
+        quantization=how.quantization,
+        parameters=sum(map(values, model.parameters())),
         demonstration=folder.demonstration,
         license=folder.license,
         conversation=folder.template,

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engine.errors import UsageError
-from engine.models import families, recognition
+from engine.models import families, quantisation, recognition
 from engine.models.assembly import quiet
 from engine.models.composite import LibraModel
 from engine.models.libra import CONNECTOR, LoadedLibra
-from engine.models.loaded import LoadedModel, ModelInfo, Prompt
+from engine.models.loaded import LoadedModel, ModelInfo, Precision, Prompt
 from engine.models.memory import memory_errors
 from engine.models.preprocessing import ImageProcessor, Padding
 
@@ -56,6 +56,7 @@ def load_model(
     adapter: str | Path | None = None,
     merge: bool = True,
     dtype: str = "auto",
+    quantization: str = "none",
     device: str = "auto",
     tower: str | Path | None = None,
     template: str | None = None,
@@ -68,6 +69,7 @@ def load_model(
         adapter: an adapter folder to put on ``path``.
         merge: add an adapter to the weights instead of keeping it beside them.
         dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU, else float32.
+        quantization: "int8" or "nf4" for the language model's layers, or "none".
         device: "cpu", "cuda" (or "cuda:1"), or "auto": the first GPU if there is one.
         tower: folder of the vision tower, instead of the one the checkpoint names.
         template: name of the conversation template, instead of the one the rules choose.
@@ -75,7 +77,7 @@ def load_model(
     Raises:
         ModelError: the folder cannot be used; ``problems`` lists everything wrong at once.
         ResourceError: it does not fit into memory.
-        UsageError: an unknown dtype, device or template.
+        UsageError: an unknown dtype, quantisation, device or template.
     """
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
@@ -84,7 +86,7 @@ def load_model(
     with memory_errors(f"There is not enough memory to load {folder.name}; a smaller dtype (bfloat16) needs less."):
         family = families.of(folder.config, folder.weights)
         assert family is not None  # or check would have raised
-        return family.load(folder, place, kind, merge=merge)
+        return family.load(folder, Precision(place, kind, quantisation.check(quantization), merge))
 
 
 def choose_device(device: str) -> torch.device:

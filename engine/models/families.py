@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.models import libra, llava, qwen2vl
 
 if TYPE_CHECKING:
-    import torch
-
-    from engine.models.loaded import LoadedModel
+    from engine.models.loaded import LoadedModel, Precision
     from engine.models.recognition import ModelFolder
     from engine.models.record import Record
     from engine.models.weights import Weights
@@ -36,7 +34,7 @@ class Family(Protocol):
     ) -> Iterator[str]:
         """Everything that keeps a folder from being used, by its headers; its tokenizer and tower aside."""
 
-    def load(self, folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge: bool = True) -> LoadedModel:
+    def load(self, folder: ModelFolder, how: Precision) -> LoadedModel:
         """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""
 
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelError
-from engine.models import adapters, conversation, language, projectors, tokens, towers, weights
-from engine.models.assembly import assemble, info, stop_ids
+from engine.models import conversation, language, projectors, tokens, towers, weights
+from engine.models.assembly import assemble, info, settle, stop_ids
 from engine.models.composite import LibraModel
-from engine.models.loaded import LoadedModel, Prompt
+from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import ImageProcessor, Padding, prepare
 from engine.models.tac import LAYERS
 from engine.models.weights import Weights
@@ -169,7 +169,7 @@ def padding(config: Mapping[str, Any], record: Record) -> Padding:
     return Padding.MEAN if config.get("image_aspect_ratio", "pad") == "pad" else Padding.NONE
 
 
-def load(folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge: bool = True) -> LoadedLibra:
+def load(folder: ModelFolder, how: Precision) -> LoadedLibra:
     """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""
     assert folder.tower is not None and folder.tower.processor is not None and folder.tower.kind is not None
     config, entries = folder.config, folder.weights.entries
@@ -184,14 +184,14 @@ def load(folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge
         towers.model_class(folder.tower.kind),
         folder.tower.configuration(),
         weights.read(vision, vision.entries),
-        dtype,
+        how.dtype,
         "vision tower",
     )
     text = assemble(
         language.model_class(kind),
         language.configuration(kind, config),
         weights.read(folder.weights, language_names),
-        dtype,
+        how.dtype,
         "language model",
     )
     with torch.device("meta"):
@@ -201,18 +201,17 @@ def load(folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge
         )  # fmt: skip
     tensors = weights.read(folder.weights, connector_names)
     # A copy, not a view: the file may be mapped, and fine-tuning writes in place.
-    state = {name.removeprefix(CONNECTOR): tensor.to(dtype, copy=True) for name, tensor in tensors.items()}
+    state = {name.removeprefix(CONNECTOR): tensor.to(how.dtype, copy=True) for name, tensor in tensors.items()}
     connector.load_state_dict(state, assign=True)
 
     tokenizer = tokens.load_tokenizer(folder.tokenizer)
     marks = _add_tokens(tokenizer, config)
     warnings = list(folder.warnings) + _fit_vocabulary(text, len(tokenizer))
-    if folder.adapter is not None:
-        text = adapters.apply(text, folder.adapter, merge=merge)
-    model = LibraModel(tower, connector, text, towers.Selection.of(config)).to(device).eval()
+    text = settle(text, "model.layers", folder, how)
+    model = LibraModel(tower, connector, text, towers.Selection.of(config)).to(how.device).eval()
     template = conversation.template(folder.template)
     return LoadedLibra(
-        info=info(folder, model, dtype, () if own_tower else folder.tower.weights.files),
+        info=info(folder, model, how, () if own_tower else folder.tower.weights.files),
         tokenizer=tokenizer,
         stop_ids=stop_ids(folder, tokenizer),
         stop_text=template.stop,

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelError
-from engine.models import adapters, configs, conversation, language, tokens, towers, weights
-from engine.models.assembly import assemble, check_tokenizer, info, stop_ids
-from engine.models.loaded import LoadedModel, Prompt
+from engine.models import configs, conversation, language, tokens, towers, weights
+from engine.models.assembly import assemble, check_tokenizer, info, settle, stop_ids
+from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import Bounds, ImageProcessor, Padding, prepare
 from engine.models.splicing import boundary, expand, splice
 from engine.models.tokens import IMAGE_TEXT
@@ -166,23 +166,23 @@ def configuration(config: Mapping[str, Any]) -> Any:
     )
 
 
-def load(folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge: bool = True) -> LoadedLlava:
+def load(folder: ModelFolder, how: Precision) -> LoadedLlava:
     """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""
     import transformers
 
     assert folder.preprocessor is not None
     state = weights.read(folder.weights, folder.weights.entries)
-    model = assemble(transformers.LlavaForConditionalGeneration, configuration(folder.config), state, dtype, "model")
+    model = assemble(
+        transformers.LlavaForConditionalGeneration, configuration(folder.config), state, how.dtype, "model"
+    )
     tokenizer = tokens.load_tokenizer(folder.tokenizer)
     check_tokenizer(tokenizer, model, IMAGE_TEXT, model.config.image_token_id)
-    if folder.adapter is not None:
-        model = adapters.apply(model, folder.adapter, merge=merge)
-    model = model.to(device).eval()
+    model = settle(model, "model.language_model.layers", folder, how).to(how.device).eval()
     template = conversation.template(folder.template)
     record = folder.record
     stated = record.image_max_pixels is not None or record.image_min_pixels is not None
     return LoadedLlava(
-        info=info(folder, model, dtype),
+        info=info(folder, model, how),
         tokenizer=tokenizer,
         stop_ids=stop_ids(folder, tokenizer),
         stop_text=template.stop,

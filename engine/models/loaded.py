@@ -36,7 +36,7 @@ class ModelInfo:
         path, name, family: where, what it is called, and one of "libra-tac", "libra", "qwen2-vl", "llava".
         sha256: one hash over all weight files: the base's, the adapter's, the tower's.
         dtype: "float32", "bfloat16" or "float16", as it runs.
-        quantization: "none".
+        quantization: "none", "int8" or "nf4": the language model's layers (quantisation.py).
         parameters: values in all parts together.
         demonstration: made to show the program, not to read radiographs.
         license: as far as known, else "".
@@ -68,6 +68,22 @@ class ModelInfo:
         """
         meant = {"RG": {"RG", "CR", "DX"}}.get(modality, {modality})
         return modality in UNSAID or not meant.isdisjoint(self.modalities)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Where and how a model's numbers are held.
+
+    Attributes:
+        device, dtype: of everything that is not quantised.
+        quantization: "none", "int8" or "nf4", of the language model's layers.
+        merge: whether an adapter is added to the weights, or stays beside them.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    quantization: str = "none"
+    merge: bool = True
 
 
 @dataclass(frozen=True)

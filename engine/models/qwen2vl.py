@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelError
-from engine.models import adapters, configs, conversation, language, tokens, weights
-from engine.models.assembly import assemble, check_tokenizer, info, stop_ids
-from engine.models.loaded import LoadedModel, Prompt
+from engine.models import configs, conversation, language, tokens, weights
+from engine.models.assembly import assemble, check_tokenizer, info, settle, stop_ids
+from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import Bounds, is_plain, three
 from engine.models.record import PIXELS
 from engine.models.splicing import boundary, expand, splice
@@ -218,7 +218,7 @@ def configuration(config: Mapping[str, Any]) -> Any:
     )
 
 
-def load(folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge: bool = True) -> LoadedQwen2VL:
+def load(folder: ModelFolder, how: Precision) -> LoadedQwen2VL:
     """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""
     import transformers
 
@@ -226,15 +226,13 @@ def load(folder: ModelFolder, device: torch.device, dtype: torch.dtype, *, merge
     kind = _kind(folder.config)
     assert kind is not None
     state = weights.read(folder.weights, folder.weights.entries)
-    model = assemble(getattr(transformers, kind.model), configuration(folder.config), state, dtype, "model")
+    model = assemble(getattr(transformers, kind.model), configuration(folder.config), state, how.dtype, "model")
     tokenizer = tokens.load_tokenizer(folder.tokenizer)
     check_tokenizer(tokenizer, model, IMAGE, model.config.image_token_id)
-    if folder.adapter is not None:
-        model = adapters.apply(model, folder.adapter, merge=merge)
-    model = model.to(device).eval()
+    model = settle(model, "model.language_model.layers", folder, how).to(how.device).eval()
     template = conversation.template(folder.template)
     return LoadedQwen2VL(
-        info=info(folder, model, dtype),
+        info=info(folder, model, how),
         tokenizer=tokenizer,
         stop_ids=stop_ids(folder, tokenizer),
         stop_text=template.stop,

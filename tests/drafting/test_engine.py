@@ -216,7 +216,7 @@ def test_stopping_to_iterate_cancels(
     gc.collect()
     kept = sessions[0]()
     assert kept is not None  # for the next question; the beams are gone
-    assert kept._cache.continuation == 0
+    assert kept.cache.continuation == 0
     assert isinstance(engine.draft(pair, decoding=SHORT), Draft)
 
 

@@ -87,9 +87,10 @@ def build(
     text_config, text_class = LANGUAGES[language]
     lm = text_class(text_config(**TEXT | (text or {}))).eval()
     depth = int(projector[3]) if projector.startswith("mlp") else 0
-    layers: list[nn.Module] = [nn.Linear(24, 32)]
+    width = lm.config.hidden_size
+    layers: list[nn.Module] = [nn.Linear(24, width)]
     for _ in range(1, depth):
-        layers += [nn.GELU(), nn.Linear(32, 32)]
+        layers += [nn.GELU(), nn.Linear(width, width)]
     head = nn.Sequential(*layers) if depth else layers[0]
     for module in (vision, lm, head):
         _randomise(module)

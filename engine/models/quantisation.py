@@ -1,0 +1,80 @@
+"""Weights of a language model's linear layers in 8 or 4 bits, by bitsandbytes.
+
+    int8   LLM.int8(): one byte a value, outlying columns in the model's dtype (Dettmers et al. 2022)
+    nf4    4-bit normal floats in blocks of 64 with double quantisation (Dettmers et al. 2023, QLoRA)
+
+Tower, connector, embeddings and head stay as they are: they are a small part of the bytes and a large part of the
+quality. Both work on a GPU and, slower, on the CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import UsageError
+
+METHODS = ("none", "int8", "nf4")
+BYTES = {"int8": 1.0 + 4 / 4096, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}
+"""Bytes a value, scales included: int8 has a float32 a row; nf4 an 8-bit scale a block, a float32 every 256 of them."""
+
+BLOCK = 64
+"""Values of an input that share a scale in nf4."""
+
+OUTLIERS = 6.0
+"""Columns of the input with values beyond this are multiplied in the model's dtype: the paper's choice."""
+
+
+def check(method: str) -> str:
+    """``method`` if it is one of METHODS. Raises UsageError."""
+    if method not in METHODS:
+        raise UsageError(f"There is no quantisation named {method!r}; use {', '.join(METHODS)}.")
+    return method
+
+
+def quantise(layers: nn.Module, method: str, device: torch.device) -> None:
+    """Put the linear layers within ``layers`` on ``device`` in ``method``, in place.
+
+    One after the other, so that no more than one is in memory twice. What else there is stays where it is, and so does
+    a layer whose input or output is not a whole number of BLOCKs wide: no published model has one.
+    """
+    if method == "none":
+        return
+    # It says at its import which kernels it has not found; that it computes without them is what is wanted here.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    for name, module in list(layers.named_modules()):
+        if type(module) is nn.Linear and module.in_features % BLOCK == 0 == module.out_features % BLOCK:
+            parent, _, child = name.rpartition(".")
+            setattr(layers.get_submodule(parent), child, _quantised(module, method, device))
+
+
+def values(parameter: Tensor) -> int:
+    """How many values a parameter holds, also where several share a byte."""
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else int(torch.Size(state.shape).numel())
+
+
+def _quantised(layer: nn.Linear, method: str, device: torch.device) -> nn.Module:
+    from bitsandbytes import nn as bnb
+
+    library: Any = bnb
+    shape = (layer.in_features, layer.out_features, layer.bias is not None)
+    made: Any
+    with torch.device("meta"):
+        if method == "nf4":
+            made = library.Linear4bit(*shape, compute_dtype=layer.weight.dtype, quant_type="nf4")
+        else:
+            made = library.Linear8bitLt(*shape, has_fp16_weights=False, threshold=OUTLIERS)
+    values = layer.weight.data.contiguous()
+    if method == "nf4":
+        made.weight = library.Params4bit(
+            values, requires_grad=False, quant_type="nf4", compress_statistics=True, module=made
+        )
+    else:
+        made.weight = library.Int8Params(values, requires_grad=False, has_fp16_weights=False)
+    if layer.bias is not None:
+        made.bias = nn.Parameter(layer.bias.data, requires_grad=False)
+    return made.to(device).eval()  # type: ignore[no-any-return]
