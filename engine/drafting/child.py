@@ -28,7 +28,7 @@ GRACE_S = 2.0
 
 
 class Died(Exception):
-    """The process has ended. ``code`` is its exit status; -9 where it was ended by signal 9."""
+    """The process has ended. ``code`` is its exit status; -9 where others than we ended it with signal 9."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"the engine's process ended with {code}")
@@ -108,14 +108,15 @@ class Child:
             return
         born.put(process)
         assert process.stdout is not None
+        patience = GRACE_S
         with process.stdout as stream:
             try:
                 while (packet := receive(stream, FROM_ENGINE)) is not None:
                     self._arrived.put(packet)
             except Exception as error:
                 log.error("the engine's process %d sent what is no message", process.pid, exc_info=error)
-                process.kill()
-        code = _wait(process, GRACE_S)
+                patience = 0
+        code = 1 if _wait(process, patience) else process.returncode
         log.info("the engine's process %d ended with %d", process.pid, code)
         self._arrived.put(Died(code))
 
@@ -126,9 +127,12 @@ def _command(engine: str) -> list[str]:
     return [sys.executable, "-P", "-m", "engine.drafting.worker", json.dumps(setup)]
 
 
-def _wait(process: subprocess.Popen[bytes], patience: float) -> int:
+def _wait(process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Wait for the end, after ``patience`` seconds by force; whether that was needed."""
     try:
-        return process.wait(patience)
+        process.wait(patience)
+        return False
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait()
+        process.wait()
+        return True

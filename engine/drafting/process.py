@@ -43,6 +43,7 @@ SILENCE_S = 900.0
 """Seconds without a sign of life in a draft after which the engine counts as hung; a token takes a few at worst."""
 
 BEFORE = "The draft was stopped before its first word."
+NOT_LOADED = "The draft was stopped before its model was loaded."
 CLOSING = "The draft was stopped because the program is closing."
 CHANGED = "The model's files have changed since they were loaded; it was loaded anew for this draft."
 FAULT = "Something went wrong in the engine; the text ends where it stopped."
@@ -65,7 +66,9 @@ class EngineProcess:
     info: ModelInfo
     warnings: tuple[str, ...]
 
-    def __init__(self, load: Load, *, engine: str = "", silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self, load: Load, *, engine: str = "", silence_s: float = SILENCE_S, cancelled: Callable[[], bool] | None = None
+    ) -> None:
         """Start the process and wait until the model is loaded; see ``load``."""
         self._load = load
         self._engine = engine
@@ -78,7 +81,7 @@ class EngineProcess:
         self._number = 0
         self._child = self._start()
         try:
-            self._await_loaded(lambda: False)
+            self._await_loaded(cancelled or (lambda: False))
         except BaseException:
             self.close()
             raise
@@ -90,6 +93,7 @@ class EngineProcess:
         *,
         engine: str = "",
         silence_s: float = SILENCE_S,
+        cancelled: Callable[[], bool] | None = None,
         **options: str | Path | float | bool | None,
     ) -> EngineProcess:
         """``Engine.load`` in a new process: ``options`` are its arguments, and the errors are its errors.
@@ -98,9 +102,10 @@ class EngineProcess:
             path: the model folder.
             engine: another loader than the real one, as worker.py takes it.
             silence_s: seconds without a sign of life in a draft after which the process is ended.
+            cancelled: asked while the model is being loaded; True ends the process and raises Cancelled.
         """
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
-        return cls(Load(str(path), plain), engine=engine, silence_s=silence_s)
+        return cls(Load(str(path), plain), engine=engine, silence_s=silence_s, cancelled=cancelled)
 
     def __enter__(self) -> EngineProcess:
         return self
@@ -226,7 +231,7 @@ class EngineProcess:
                 raise self._reason(death, " while it loaded the model") from death
             if packet is None:
                 if cancelled():
-                    raise Cancelled(BEFORE)
+                    raise Cancelled(NOT_LOADED)
             elif isinstance(packet.message, Loaded):
                 self.info, self.warnings = packet.message.info, packet.message.warnings
                 self._files = packet.message.files
@@ -255,7 +260,7 @@ class EngineProcess:
             return ResourceError(f"The engine gave no sign of life for {self._silence_s / 60:.0f} minutes.")
         code = cause.code if isinstance(cause, Died) else 0
         log.warning("the engine ended with %d%s", code, when)
-        if code == -getattr(signal, "SIGKILL", 0):
+        if hasattr(signal, "SIGKILL") and code == -signal.SIGKILL:
             return ResourceError(f"{STOPPED}{when}; {MEMORY}")
         return ModelError(f"{STOPPED}{when}. If this happens again, try another model or fewer beams.")
 

@@ -6,9 +6,10 @@ What it is told is JSON in the clinical context:
     {"signal": 9, "after": 2}               end by a signal after so many words
     {"once": "/a/file"}                     that, unless the file is there; it is then
     {"wait_after": 3}                       wait after so many words until the draft is cancelled
-    {"hang": true}                          do nothing, for ever
+    {"hang_after": 2}                       do nothing for ever after so many words
+    {"babble_after": 2}                     write something that is no message to the program after so many words
 
-Its model is a folder whose file ``words`` holds the text; its file ``load`` may name an error or a signal.
+Its model is a folder whose file ``words`` holds the text; its file ``load`` may name an error or a signal, or "hang".
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +90,17 @@ class StandIn:
         hints: Sequence[str],
         cancelled: Callable[[], bool],
     ) -> Iterator[Event]:
-        told = json.loads(context) if context.startswith("{") else {}
+        told = json.loads(context[context.index("{") :]) if "{" in context else {}
         yield Progress("images", 0.0, "Looking at the images")
-        if told.get("hang"):
-            time.sleep(3600)
         yield Progress("writing", None, "Writing")
         words = seen(comparison) if prompt == "seen" else [*self.words.split(), *hints]
         shown, finished = "", "stop"
         for n, word in enumerate(words):
             _go_wrong(told, n)
+            if told.get("hang_after") == n:
+                time.sleep(3600)
+            if told.get("babble_after") == n:
+                _babble()
             while told.get("wait_after") == n and not cancelled():
                 time.sleep(0.005)
             shown = f"{shown} {word}".strip()
@@ -152,11 +158,21 @@ def _go_wrong(told: dict[str, Any], written: int) -> None:
     _meet(str(told.get("raise", told.get("signal", ""))))
 
 
+def _babble() -> None:
+    pipes = [fd for fd in range(3, 30) if Path(f"/dev/fd/{fd}").exists() and stat.S_ISFIFO(os.fstat(fd).st_mode)]
+    for pipe in pipes:
+        with suppress(OSError):  # the one to read from
+            os.write(pipe, b"Draft 1 30 0\n" + pickle.dumps(WORDS)[:30])
+    time.sleep(60)
+
+
 def _meet(fate: str) -> None:
     """End by the signal of this number, or raise the error of this name."""
     if fate.isdecimal():
         os.kill(os.getpid(), int(fate))
         time.sleep(60)
+    elif fate == "hang":
+        time.sleep(3600)
     elif fate == "fault":
         raise ZeroDivisionError("Phantom^Test has no heart")
     elif fate:

@@ -168,6 +168,13 @@ def test_an_error_of_the_loading_passes_and_leaves_no_process(tmp_path: Path, na
     assert all(map(gone, stand_in.starts(folder)))
 
 
+def test_loading_can_be_cancelled(tmp_path: Path) -> None:
+    folder = stand_in.make(tmp_path / "model", load="hang")
+    with pytest.raises(Cancelled):
+        EngineProcess.load(folder, engine=stand_in.NAME, cancelled=(folder / "starts").exists)
+    wait_for(lambda: all(map(gone, stand_in.starts(folder))))
+
+
 def test_out_of_memory_after_some_words_keeps_them(engine: EngineProcess, pair: Comparison) -> None:
     seen, error = tried(engine.stream(pair, context=told(**{"raise": "ResourceError", "after": 3})))
     assert isinstance(error, ResourceError)
@@ -266,6 +273,15 @@ def test_an_end_while_writing_keeps_the_words_and_starts_again(
 
 
 @posix
+def test_what_is_no_message_is_not_believed(engine: EngineProcess, pair: Comparison) -> None:
+    first = engine.pid
+    seen, error = tried(engine.stream(pair, context=told(babble_after=3)))
+    assert isinstance(error, ModelError) and "memory" not in str(error), "we have ended it, not the system"
+    assert isinstance(seen[-1], Draft) and seen[-1].text == "The heart is"
+    assert gone(first) and engine.draft(pair).finished == "stop"
+
+
+@posix
 def test_killed_from_outside_while_it_waits(folder: Path, engine: EngineProcess, pair: Comparison) -> None:
     seen: list[Event] = []
     with pytest.raises(ResourceError):
@@ -317,7 +333,7 @@ def test_an_end_while_loading_is_said_and_not_repeated(folder: Path, engine: Eng
 def test_a_process_that_hangs_is_ended(load: Loader, pair: Comparison) -> None:
     engine = load(silence_s=0.3)
     first = engine.pid
-    _, error = tried(engine.stream(pair, context=told(hang=True)))
+    _, error = tried(engine.stream(pair, context=told(hang_after=0)))
     assert isinstance(error, ResourceError) and "no sign of life" in str(error)
     assert gone(first)
 
@@ -368,7 +384,7 @@ from engine.drafting import Comparison, EngineProcess
 engine = EngineProcess.load(sys.argv[1], engine=sys.argv[2])
 print(engine.pid, flush=True)
 if sys.argv[3] == "busy":
-    for event in engine.stream(Comparison.open(sys.argv[4]), context=json.dumps({"hang": True})):
+    for event in engine.stream(Comparison.open(sys.argv[4]), context=json.dumps({"hang_after": 0})):
         print("asked", flush=True)
 time.sleep(600)
 """
