@@ -230,13 +230,8 @@ class Desk:
         self.bench.sessions.adopt(key, text(before))
         yield self.paint(self.bench.screen(key, text(model)), key, fields=True)
         yield from self._follow(key, text(model))
-        while self.bench.models.status(text(model)).state == "loading":
-            yield from self._model_comes(key, text(model))
-
-    def _model_comes(self, key: str, model: str) -> Iterator[list[Any]]:
-        """Once the model has been loaded, the page says so by itself."""
-        self.bench.models.settle(model)
-        yield self.paint(self.bench.screen(key, model), key)
+        while self.bench.models.status(text(model)).state == "loading" and self.bench.models.settle(text(model)):
+            yield self.paint(self.bench.screen(key, text(model)), key)
 
     def _follow(self, key: str, model: str) -> Iterator[list[Any]]:
         """The screens of the draft that is running, if one is."""

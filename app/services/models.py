@@ -133,10 +133,11 @@ class ModelHost:
                 return ModelStatus("loading", name, False, "The model is being loaded.")
         return ModelStatus("waiting", name, False, "")
 
-    def settle(self, path: str) -> None:
-        """Wait until the model at ``path`` is no longer being loaded."""
+    def settle(self, path: str) -> bool:
+        """Wait until the model at ``path`` is no longer being loaded; False when the program is closing instead."""
         with self._settled:
-            self._settled.wait_for(lambda: self._loading != path)
+            self._settled.wait_for(lambda: self._loading != path or self._closed)
+            return not self._closed
 
     def submit(self, path: str, work: Callable[[Engine], None], failed: Callable[[Exception], None]) -> None:
         """Queue ``work``, which raises nothing, with the engine of ``path``.
@@ -154,10 +155,16 @@ class ModelHost:
 
     def close(self, seconds: float = 3.0) -> None:
         """Take no more work and wait a moment for what runs, which should have been stopped before."""
-        with self._lock:
+        with self._settled:
             self._closed = True
+            self._settled.notify_all()
         self._tasks.put(None)
         self._worker.join(seconds)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing runs any more after ``close``: a model that is being loaded cannot be stopped."""
+        return not self._worker.is_alive()
 
     def _serve(self) -> None:
         while (task := self._tasks.get()) is not None:

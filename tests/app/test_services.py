@@ -354,6 +354,26 @@ def test_a_model_that_cannot_be_loaded_says_why(home: Path, model: Path, pair: P
         assert "cut off" in pilot.notices()[0] and any("damaged" in line.text for line in screen.report.lines)
 
 
+def test_nobody_waits_for_a_model_when_the_viewer_closes(model: Path) -> None:
+    begun, loaded, settled = threading.Event(), threading.Event(), []
+
+    def slow(path: str) -> FakeEngine:
+        begun.set()
+        loaded.wait(20)
+        return FakeEngine()
+
+    host = ModelHost(model, load=slow)
+    host.preload()
+    assert begun.wait(20)
+    page = threading.Thread(target=lambda: settled.append(host.settle(host.default())))
+    page.start()
+    host.close(0.01)
+    page.join(20)
+    assert settled == [False] and not host.ended
+    loaded.set()
+    wait_for(lambda: host.ended)
+
+
 # -- review and signature ---------------------------------------------------------------------------------------------
 
 

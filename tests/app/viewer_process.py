@@ -36,7 +36,7 @@ DROP = """(files) => {
 
 @contextmanager
 def viewer(home: Path, *options: str) -> Iterator[str]:
-    """The running viewer; gives its address, ends it as Ctrl-C would, and insists on a clean and quick end."""
+    """The running viewer; gives its address, ends it as Ctrl-C would, and insists on a clean end."""
     environment = os.environ | {"INTERVAL_HOME": str(home), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-c", START, "--no-browser", *options],
@@ -53,7 +53,7 @@ def viewer(home: Path, *options: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE / 1000) == 0
         finally:
             process.kill()
 
