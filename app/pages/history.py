@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.pages.compare import Desk
 from app.pages.modules import data, module, text
+from app.pages.painting import paint
 from app.services import Filters, Workbench
 from app.services.views import HistoryView, to_json
 
@@ -43,8 +44,8 @@ def build(bench: Workbench, tabs: gr.Tabs, desk: Desk) -> None:
     def reopen(model: str, event: gr.EventData, request: gr.Request) -> list[Any]:
         key, report = str(request.session_hash), text(data(event).get("report"))
         screen = bench.act(key, lambda session: bench.searching.reopen(session, report), text(model), "open")
-        return [gr.Tabs(selected="read"), *desk.paint(screen, key, fields=True)]
+        return [gr.Tabs(selected="read"), paint(screen, key)]
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     page.input(search, None, page, trigger_mode="always_last", **quiet)
-    page.select(reopen, [desk.settings.model], [tabs, *desk.outputs], **quiet)
+    page.select(reopen, [desk.settings.model], **desk.in_order | {"outputs": [tabs, desk.screen]})

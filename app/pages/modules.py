@@ -15,12 +15,31 @@ HOST = "<div class='ivp-host'></div>"
 
 def module(script: str, value: str, elem_id: str) -> gr.HTML:
     """A host element that ``script`` fills; ``script`` defines ``show(value)`` from the parsed value."""
+    return _host(
+        f"""{script}
+  const go = () => show(JSON.parse(props.value));
+  watch('value', go);
+  go();""",
+        value,
+        elem_id,
+    )
+
+
+def part(script: str, name: str, elem_id: str) -> gr.HTML:
+    """A host element as ``module`` makes it, whose values are the part ``name`` of the screens that are shown."""
+    return _host(
+        f"""{script}
+  const {{ onPart }} = await import('/web/screen.mjs');
+  onPart('{name}', show);""",
+        "",
+        elem_id,
+    )
+
+
+def _host(script: str, value: str, elem_id: str) -> gr.HTML:
     code = f"""(async () => {{
   const host = element.querySelector('.ivp-host');
   {script}
-  const go = () => show(JSON.parse(props.value));
-  watch('value', go);
-  go();
 }})()"""
     return gr.HTML(
         value=value, html_template=HOST, js_on_load=code, elem_id=elem_id, padding=False, apply_default_css=False

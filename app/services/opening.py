@@ -245,9 +245,10 @@ class Opening:
 
     def show(self, session: Session, case: Case) -> None:
         """Put the case on the screen. A report on another current image leaves it; it stays in the history."""
+        before = session.case.current if session.case is not None else None
+        written_on = session.report.report.current_sha256 if session.report is not None else before and before.sha256
         session.case = case
-        report = session.report.report if session.report is not None else None
-        if report is not None and (case.current is None or report.current_sha256 != case.current.sha256):
+        if written_on != (case.current and case.current.sha256):
             self.reporting.clear(session)
 
     @staticmethod

@@ -14,8 +14,9 @@ from pathlib import Path
 from app.services import document, review
 from app.services.jobs import DecodingChoice, DraftJob, DraftRequest, Sight
 from app.services.models import ModelHost
+from app.services.review import Posted
 from app.services.sessions import notify
-from app.services.state import Case, Exported, Option, Question, Session
+from app.services.state import NUMBERS, Case, Exported, Option, Question, Session
 from engine.errors import Conflict, NotFound, UsageError
 from engine.records import NewDraft, Records, ReportDetail, Sentence
 from engine.reports import export
@@ -54,6 +55,14 @@ class Reporting:
         self._lock = threading.Lock()
         self._tickets: dict[str, Path] = {}
         self._reports: dict[str, threading.RLock] = {}
+
+    @staticmethod
+    def expect(session: Session, sheet: object) -> None:
+        """Raise Conflict when what a page sends was done on a sheet that is not the one on the screen any more."""
+        if sheet != session.sheet:
+            raise Conflict(
+                "Another report has come onto the screen since. What you did on the one before was not taken."
+            )
 
     # -- the fields -----------------------------------------------------------------------------------------------
 
@@ -147,16 +156,14 @@ class Reporting:
 
     # -- review ---------------------------------------------------------------------------------------------------
 
-    def review(self, session: Session, posted: object, number: object) -> None:
-        """Save the sentences as the page has them now. ``number`` counts the page's changes; a late one is dropped."""
-        if not isinstance(number, int) or not isinstance(posted, list):
-            raise UsageError("The change arrived damaged; reload the page.")
-        if number <= session.edit_number:
-            return
-        session.edit_number = number
-        self._apply(session, posted)
+    def review(self, session: Session, posted: Posted) -> None:
+        """Save the sentences as the page has them now; what a newer change has overtaken is dropped."""
+        self.expect(session, posted.sheet)
+        if posted.number > session.edit_number:
+            self._apply(session, posted)
 
-    def _apply(self, session: Session, posted: Sequence[object]) -> None:
+    def _apply(self, session: Session, posted: Posted) -> None:
+        session.edit_number = max(session.edit_number, posted.number)
         case = session.case
         if session.report is None:
             if case is None or case.current is None:
@@ -164,7 +171,7 @@ class Reporting:
             self._report_for(session, case, SECTIONS[0])
         assert session.report is not None
         revision = session.report.newest
-        sentences = review.reviewed(revision.sentences if revision is not None else (), posted)
+        sentences = review.reviewed(revision.sentences if revision is not None else (), posted.sentences)
         if revision is None or sentences != revision.sentences:
             self._save(session, sentences)
 
@@ -183,16 +190,16 @@ class Reporting:
 
     # -- sign and export ------------------------------------------------------------------------------------------
 
-    def sign(self, session: Session, name: str, posted: Sequence[object] | None) -> None:
+    def sign(self, session: Session, name: str, posted: Posted) -> None:
         """Freeze the report under a typed name. ``posted`` is what the page shows, saved first."""
+        self.expect(session, posted.sheet)
         if session.report is None:
             raise UsageError("There is no report yet. Draft one, or write the first sentence.")
         if session.job is not None and not session.job.sight.done:
             raise UsageError("The draft is still being written. Wait for it, or stop it.")
         if session.report.signature is not None:
             return
-        if posted is not None:
-            self._apply(session, posted)
+        self._apply(session, posted)
         self._needs_patient(session.report)
         signer = review.clean(name)
         if not signer:
@@ -209,11 +216,12 @@ class Reporting:
         session.exports = ()
         self.records.backup_if_due()
 
-    def export(self, session: Session, posted: Sequence[object] | None) -> None:
+    def export(self, session: Session, posted: Posted) -> None:
         """Write one PDF and one text file into the export folder and offer both."""
+        self.expect(session, posted.sheet)
         if session.report is None or session.report.newest is None:
             raise UsageError("There is no report to export yet.")
-        if posted is not None and session.report.signature is None:
+        if session.report.signature is None:
             self._apply(session, posted)
         self._needs_patient(session.report)
         files = export.export(document.build(session.report), self.folder)
@@ -252,6 +260,8 @@ class Reporting:
             stored_context(session.indication, session.history),
             section,
         )
+        if detail is not None:
+            session.sheet = next(NUMBERS)
         session.report = self.records.report(report.id)
         session.exports = ()
         return session.report
@@ -272,6 +282,7 @@ class Reporting:
 
     def show(self, session: Session, detail: ReportDetail) -> None:
         """Put a report of the history on the screen."""
+        session.sheet = next(NUMBERS)
         session.report = detail
         revision = detail.newest
         stored = revision.indication if revision is not None else detail.report.indication
@@ -280,6 +291,7 @@ class Reporting:
 
     def clear(self, session: Session) -> None:
         """No report on the screen; what was written stays in the history."""
+        session.sheet = next(NUMBERS)
         session.report = None
         session.exports = ()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.errors import Conflict, NotReviewed, UsageError
 from engine.records import Revision, Sentence
@@ -20,6 +21,24 @@ MOST = 200
 IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Marks that turn the direction of text could make a signed sentence read differently from what it holds.
 BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Posted:
+    """The sentences as a page has them now, the sheet they stand on, and the newest of the page's changes in them."""
+
+    sheet: int
+    number: int
+    sentences: Sequence[object]
+
+
+def posted(sent: object) -> Posted:
+    """What a page has sent, in that form. Raises UsageError for anything else."""
+    entry = sent if isinstance(sent, Mapping) else {}
+    sheet, number, sentences = entry.get("sheet"), entry.get("number"), entry.get("sentences")
+    if not isinstance(sheet, int) or not isinstance(number, int) or not isinstance(sentences, list):
+        raise UsageError("The change arrived damaged; reload the page.")
+    return Posted(sheet, number, sentences)
 
 
 def plain(text: str) -> str:

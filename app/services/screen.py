@@ -6,7 +6,7 @@ from typing import Any
 
 from app.services import review, wording
 from app.services.models import ModelHost
-from app.services.state import Case, Session
+from app.services.state import NUMBERS, Case, Session
 from app.services.views import CaseView, ImageLine, Line, Panes, Person, QuestionView, ReportView, Screen
 from engine.imaging.types import Image, Patient
 from engine.records import DraftRow, ReportDetail, Revision
@@ -19,7 +19,7 @@ SECTION_TITLES = {"findings": "Findings", "impression": "Impression"}
 
 def screen(session: Session, models: ModelHost, model: str) -> Screen:
     """Everything the page shows. ``model`` is the path chosen under Settings. Hold the session's lock."""
-    return Screen(case_view(session), panes(session), report_view(session, models, model))
+    return Screen(next(NUMBERS), session.sheet, case_view(session), panes(session), report_view(session, models, model))
 
 
 def case_view(session: Session) -> CaseView:
@@ -169,7 +169,8 @@ def editor(session: Session) -> dict[str, Any]:
     """The state for the sentence editor's ``update``; ``number`` is the last change of the page that it includes."""
     detail, job = session.report, session.job
     section = detail.report.section if detail is not None else ""
-    state: dict[str, Any] = {"title": SECTION_TITLES.get(section, "Findings"), "number": session.edit_number}
+    title = SECTION_TITLES.get(section, "Findings")
+    state: dict[str, Any] = {"title": title, "sheet": session.sheet, "number": session.edit_number}
     if job is not None and not job.sight.done:
         return state | {"mode": "stream", "text": job.sight.text, "status": job.sight.status}
     if session.case is None or session.case.current is None:

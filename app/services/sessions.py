@@ -52,6 +52,12 @@ class Sessions:
             return tuple(self._sessions.values())
 
 
+def turn_to(session: Session, topic: str) -> None:
+    """The reader does something about ``topic``: what was said about it before is answered by that, and goes."""
+    session.topic = topic
+    session.notices = tuple(notice for notice in session.notices if notice.topic != topic)
+
+
 def notify(session: Session, text: str, kind: Kind = "problem") -> None:
     """Show one sentence about what is being done; the same sentence is not shown twice. Hold the session's lock."""
     if any(notice.text == text for notice in session.notices):

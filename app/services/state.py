@@ -5,7 +5,9 @@ Values are frozen and replaced as a whole; ``Session`` alone changes, under its 
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from app.services.jobs import DraftJob
 
 Kind = Literal["info", "warning", "problem"]
+
+NUMBERS = itertools.count(int(time.time() * 1000))
+"""Numbers that only grow, from one start of the program to the next as well: of two, the larger one is the newer."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,11 @@ class Exported:
 
 @dataclass
 class Session:
-    """One open page. Whoever reads or changes it holds ``lock``."""
+    """One open page. Whoever reads or changes it holds ``lock``.
+
+    ``sheet`` is another number whenever another report, or another current image to write one on, comes onto the
+    screen: what a page has done on one sheet must never reach the next.
+    """
 
     key: str
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -108,6 +117,7 @@ class Session:
     notices: tuple[Notice, ...] = ()
     question: Question | None = None
     job: DraftJob | None = None
+    sheet: int = field(default_factory=NUMBERS.__next__)
     edit_number: int = 0
     topic: str = "open"
     exports: tuple[Exported, ...] = ()

@@ -117,8 +117,10 @@ class ReportView:
 
 @dataclass(frozen=True)
 class Screen:
-    """Everything the reading page shows."""
+    """Everything the reading page shows. Of two screens the one with the larger ``number`` is the newer."""
 
+    number: int
+    sheet: int
     case: CaseView
     panes: Panes
     report: ReportView

@@ -20,7 +20,7 @@ from app.services.models import ModelHost
 from app.services.opening import Opening, Ticket
 from app.services.reporting import Reporting
 from app.services.searching import Filters, Searching
-from app.services.sessions import Sessions, notify
+from app.services.sessions import Sessions, notify, turn_to
 from app.services.state import Session
 from app.services.views import HistoryView, Screen
 from engine import paths
@@ -61,13 +61,12 @@ class Workbench:
     def act(self, key: str, event: Callable[[Session], object], model: str = "", topic: str = "") -> Screen:
         """Do one event of the page ``key`` and return its screen. An error becomes a notice; nothing is raised.
 
-        What was said about the same ``topic`` before has been answered by the reader's trying again, and goes.
+        ``topic`` is what the event is about, where what was said about that before is to go.
         """
         session = self.sessions.get(key)
         with session.lock:
             if topic:
-                session.topic = topic
-                session.notices = tuple(notice for notice in session.notices if notice.topic != topic)
+                turn_to(session, topic)
             try:
                 event(session)
             except Exception as error:

@@ -62,7 +62,6 @@ class CaseBar {
     this.#showNotices(view.notices);
     this.#images.update(view);
     if (view.ask && !view.question) this.#images.open(view.images, view);
-    if (view.page) sessionStorage.setItem("interval.page", view.page);
   }
 
   #showQuestion(question) {

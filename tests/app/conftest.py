@@ -6,13 +6,18 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pilot import FakeEngine, Pilot
 
 from app.services import ModelHost, Workbench
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models" / "golden"))
+DEMO = Path(__file__).resolve().parent.parent.parent / "models" / "demo-tac"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,3 +79,31 @@ def bench(home: Path, model: Path, fake: FakeEngine) -> Iterator[Workbench]:
 def pilot(bench: Workbench, model: Path) -> Pilot:
     """One open page."""
     return Pilot(bench, str(model))
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: str) -> Iterator[Browser]:
+    """A browser for the tests that need one."""
+    from viewer_process import browser
+
+    with browser(chromium) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The shipped demonstration model; while there is none, a tiny random one that calls itself a demonstration."""
+    if (DEMO / "config.json").is_file():
+        return ("--model", str(DEMO))
+    from tiny_checkpoint import build
+
+    folder = Path(build(tmp_path_factory.mktemp("tiny")))
+    about = {"conversation": "libra_v1", "demonstration": True, "name": "tiny", "license": "", "card": ""}
+    (folder / "interval.json").write_text(json.dumps(about))
+    return ("--model", str(folder))
+
+
+@pytest.fixture(scope="module")
+def files(phantoms: Path) -> list[Path]:
+    """The files of the first patient, two studies."""
+    return sorted((phantoms / "one").rglob("*.dcm"))

@@ -14,6 +14,7 @@ from pydicom.uid import generate_uid
 
 from app.services import Workbench
 from app.services.jobs import DecodingChoice
+from app.services.review import Posted
 from app.services.state import Session
 from app.services.views import Screen
 
@@ -108,9 +109,15 @@ class Pilot:
     def sentences(self) -> list[dict[str, Any]]:
         return [dict(sentence) for sentence in self.screen.report.editor["sentences"]]
 
+    def shown(self) -> Posted:
+        """The sentences as the page would send them with a press of Sign or Export."""
+        screen = self.screen
+        return Posted(screen.sheet, self.number, screen.report.editor.get("sentences", []))
+
     def review(self, sentences: list[dict[str, Any]]) -> Screen:
         self.number = max(self.number, self.session.edit_number) + 1
-        return self.act(lambda session: self.bench.reporting.review(session, sentences, self.number))
+        sent = Posted(self.screen.sheet, self.number, sentences)
+        return self.act(lambda session: self.bench.reporting.review(session, sent))
 
     def accept_all(self) -> Screen:
         return self.review([sentence | {"status": "accepted"} for sentence in self.sentences()])
@@ -123,10 +130,12 @@ class Pilot:
         return self.review([*self.sentences(), *new])
 
     def sign(self, name: str = "Dr. A. Reader") -> Screen:
-        return self.act(lambda session: self.bench.reporting.sign(session, name, None))
+        shown = self.shown()
+        return self.act(lambda session: self.bench.reporting.sign(session, name, shown))
 
     def export(self) -> Screen:
-        return self.act(lambda session: self.bench.reporting.export(session, None))
+        shown = self.shown()
+        return self.act(lambda session: self.bench.reporting.export(session, shown))
 
     def answer(self, key: str) -> Screen:
         question = self.screen.case.question

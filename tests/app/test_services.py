@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image as PillowImage
 from pilot import PAGE, TEXT, FakeEngine, Pilot, redated
 
 from app.services import Filters, ModelHost, Workbench
+from app.services.review import posted
 from engine.errors import ModelError
 
 
@@ -428,10 +430,52 @@ def test_a_sentence_of_the_model_cannot_vanish(pilot: Pilot, pair: Path) -> None
 def test_a_late_change_is_dropped(pilot: Pilot, pair: Path) -> None:
     pilot.drop(pair)
     pilot.draft()
-    before = pilot.sentences()
+    before = pilot.shown()
     pilot.accept_all()
-    pilot.act(lambda s: pilot.bench.reporting.review(s, before, pilot.number - 1))
+    pilot.act(lambda s: pilot.bench.reporting.review(s, before))
     assert {s["status"] for s in pilot.sentences()} == {"accepted"}
+
+
+def test_a_change_that_a_signature_has_overtaken_is_dropped(pilot: Pilot, pair: Path) -> None:
+    pilot.drop(pair)
+    pilot.write("Normal chest.")
+    late = pilot.shown()
+    pilot.number += 1
+    newest = replace(pilot.shown(), sentences=[{**pilot.sentences()[0], "text": "Normal heart."}])
+    screen = pilot.act(lambda s: pilot.bench.reporting.sign(s, "Dr. A. Reader", newest))
+    assert screen.report.signed
+    for change in (late, newest):
+        screen = pilot.act(lambda s, change=change: pilot.bench.reporting.review(s, change))  # type: ignore[misc]
+    assert screen.report.signed and not pilot.notices()
+    assert [s["text"] for s in pilot.sentences()] == ["Normal heart."]
+
+
+def test_what_was_done_on_one_report_never_reaches_the_next(pilot: Pilot, pair: Path, other: Path) -> None:
+    reporting = pilot.bench.reporting
+    pilot.drop(pair)
+    pilot.write("The heart is enlarged.")
+    pilot.number += 1
+    late = replace(
+        pilot.shown(), sentences=[*pilot.sentences(), {"id": "h-late", "text": "Late.", "status": "accepted"}]
+    )
+    pilot.drop(other)
+    sheet = pilot.answer("0").sheet
+    assert sheet > late.sheet
+    for act in (reporting.review, lambda s, sent: reporting.sign(s, "Dr. A. Reader", sent), reporting.export):
+        screen = pilot.act(lambda s, act=act: act(s, late))  # type: ignore[misc]
+        assert screen.report.editor["sentences"] == [] and not screen.report.signed and not screen.report.exports
+    assert pilot.notices() == [
+        "Another report has come onto the screen since. What you did on the one before was not taken."
+    ]
+    screen = pilot.write("Normal chest.")
+    assert screen.sheet == sheet, "the first sentence makes the report, the sheet is the same"
+    assert pilot.sign().report.signed
+    assert pilot.act(reporting.clear).sheet > sheet
+
+
+def test_a_later_screen_has_a_larger_number(pilot: Pilot, pair: Path) -> None:
+    numbers = [pilot.screen.number, pilot.drop(pair).number, pilot.draft().number, pilot.sign().number]
+    assert numbers == sorted(set(numbers))
 
 
 def test_the_same_report_in_two_tabs_is_never_overwritten(pilot: Pilot, pair: Path) -> None:
@@ -459,8 +503,9 @@ def test_the_same_report_in_two_tabs_is_never_overwritten(pilot: Pilot, pair: Pa
     ],
 )
 def test_a_damaged_list_is_a_sentence(pilot: Pilot, pair: Path, sent: object) -> None:
-    pilot.drop(pair)
-    pilot.act(lambda s: pilot.bench.reporting.review(s, sent, 1))
+    sheet = pilot.drop(pair).sheet
+    event = {"sheet": sheet, "number": 1, "sentences": sent}
+    pilot.act(lambda s: pilot.bench.reporting.review(s, posted(event)))
     assert len(pilot.notices()) == 1 and "fault" not in pilot.notices()[0]
 
 
