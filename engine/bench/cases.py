@@ -6,7 +6,6 @@ fails ends the bench.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,10 @@ from engine.bench.material import Pair, Study
 from engine.bench.measure import Measured
 from engine.bench.processes import fresh
 from engine.bench.sizes import Size
-from engine.bench.task import BATCH, DRAFTS, LOOKUP, OURS, PEER, QUANTISED, Task
-from engine.drafting import Engine
+from engine.bench.task import BATCH, DRAFTS, LOOKUP, OURS, PEER, Task
 from engine.errors import ResourceError
 
 NO_BATCH = "the engine drafts one comparison at a time"
-NO_QUANTISATION = "the engine loads no quantised models yet"
 NO_DEMO = "models/demo-tac is not installed"
 """Reasons."""
 
@@ -79,9 +76,7 @@ class Bench:
     def run(self, planned: Sequence[tuple[str, str]]) -> Iterator[Compared | Learnt]:
         """Measure these cases in these precisions, one after the other."""
         for case, precision in planned:
-            if precision in QUANTISED and "quantization" not in inspect.signature(Engine.load).parameters:
-                yield Compared(case, precision, reason=NO_QUANTISATION)
-            elif case in DRAFTS:
+            if case in DRAFTS:
                 yield self._compare(case, precision)
             elif case == BATCH:
                 yield Compared(case, precision, reason=NO_BATCH)

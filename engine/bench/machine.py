@@ -17,9 +17,12 @@ from typing import Any
 
 from engine.bench.measure import now
 from engine.bench.sizes import Size
+from engine.bench.task import precision_options
+from engine.models import quantisation
 
-BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0, "nf4": 0.5 + 1 / 64}
-"""Bytes a value of a linear layer; nf4 has an 8-bit scale for each 64 values."""
+COMPUTED = {"float32": 4.0, "bfloat16": 2.0}
+BYTES = {**COMPUTED, **quantisation.BYTES}
+"""Bytes a value of a linear layer. Whatever is not one of them has the dtype that is computed in."""
 
 ROUNDS = 12
 READ_BYTES = {"cpu": 2**29, "cuda": 2**33}
@@ -85,7 +88,7 @@ def read_rate(device: str) -> float:
 
 def step_bytes(size: Size, precision: str, positions: int, rows: int, new_tokens: int) -> float:
     """Bytes a decode step of ``rows`` rows after a prompt of so many positions must read at least."""
-    computing = BYTES[precision if precision in ("float32", "bfloat16") else "bfloat16"]
+    computing = COMPUTED[precision_options(precision)["dtype"]]
     cached = positions + rows * new_tokens / 2
     weights = size.linear_values * BYTES[precision] + size.head_values * computing
     return weights + cached * size.position_values * computing

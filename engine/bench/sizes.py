@@ -78,7 +78,7 @@ SIZES = {
                 hidden_size=32, num_hidden_layers=12, num_attention_heads=2, mlp_ratio=2, image_size=56, patch_size=14
             ),
             _fixed(
-                vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+                vocab_size=600, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4
             ),
             "float32",
             film=64,

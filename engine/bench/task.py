@@ -24,7 +24,7 @@ class Kind:
         prior: whether the prior is shown.
         second: whether a second question about the same images is what is measured.
         new_tokens: at most so many a draft; the size's number unless given.
-        quantised: whether it is measured in int8 and nf4 too.
+        precisions: it is measured in.
     """
 
     words: str
@@ -32,14 +32,14 @@ class Kind:
     prior: bool = True
     second: bool = False
     new_tokens: int | None = None
-    quantised: bool = False
+    precisions: tuple[str, ...] = ("float32", "bfloat16")
 
 
 DRAFTS = {
-    "greedy": Kind("greedy, one pair", quantised=True),
+    "greedy": Kind("greedy, one pair", precisions=PRECISIONS),
     "beams-4": Kind("4 beams", beams=4),
     "beams-10": Kind("10 beams", beams=10),
-    "no-prior": Kind("greedy, one image without a prior", prior=False),
+    "no-prior": Kind("greedy, one image without a prior", prior=False, precisions=("float32",)),
     "second": Kind("a second question about the same pair", second=True, new_tokens=8),
 }
 LOOKUP, AGREEMENT, BATCH = "lookup", "agreement", "batch-16"
@@ -78,7 +78,7 @@ def plan(cases: tuple[str, ...], precisions: tuple[str, ...]) -> list[tuple[str,
     """Which case is measured in which precision, in the order of the table."""
     chosen: list[tuple[str, str]] = []
     for precision in precisions:
-        chosen += [(case, precision) for case, kind in DRAFTS.items() if precision not in QUANTISED or kind.quantised]
+        chosen += [(case, precision) for case, kind in DRAFTS.items() if precision in kind.precisions]
     chosen += [(LOOKUP, "float32"), *((AGREEMENT, one) for one in precisions if one != "float32")]
     chosen.append((BATCH, precisions[0]))
     return [one for one in chosen if one[0] in cases]

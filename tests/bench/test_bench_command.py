@@ -111,20 +111,20 @@ def test_the_demonstration_model(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_all_of_it_and_leaves_nothing(project: Path, home: Path, number: signal.Signals) -> None:
     command = [sys.executable, str(project / "launch.py"), "--no-venv", "bench", "--size", "tiny", "--cases", "greedy"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    watchdog = threading.Timer(300, process.kill)
-    watchdog.start()
-    try:
-        said = [next(line for line in process.stderr if "greedy, float32: engine" in line)]
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert list((home / "tmp").glob("bench-*/model/model.safetensors"))
-        process.send_signal(number)
-        said += process.stderr.readlines()
-        assert process.wait() == 130
-    finally:
-        watchdog.cancel()
-        process.kill()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        watchdog = threading.Timer(300, process.kill)
+        watchdog.start()
+        try:
+            said = [next(line for line in process.stderr if "greedy, float32: engine" in line)]
+            children = psutil.Process(process.pid).children(recursive=True)
+            assert list((home / "tmp").glob("bench-*/model/model.safetensors"))
+            process.send_signal(number)
+            said += process.stderr.readlines()
+            assert process.wait() == 130
+        finally:
+            watchdog.cancel()
+            process.kill()
     assert said[-1] == "Stopped.\n" and "Traceback" not in "".join(said)
     assert children
     assert not psutil.wait_procs(children, timeout=30)[1]
@@ -132,7 +132,7 @@ def test_an_interruption_ends_all_of_it_and_leaves_nothing(project: Path, home: 
 
 
 def test_a_model_that_is_kept(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--size", "tiny", "--cases", "greedy", "--precisions", "bfloat16", "--repeats", "1",
+    assert main(["bench", "--size", "tiny", "--cases", "greedy", "--precisions", "nf4", "--repeats", "1",
                  "--keep"]) == 0  # fmt: skip
     captured = capsys.readouterr()
     (model,) = (home / "bench").glob("*/model")

@@ -19,8 +19,10 @@ from engine.bench.measure import Measured, Memory, Run
 from engine.bench.peer import Peer
 from engine.bench.processes import fresh
 from engine.bench.sizes import SIZES
+from engine.bench.task import QUANTISED
 from engine.drafting import Comparison
 from engine.errors import ResourceError, UsageError
+from engine.models import quantisation
 from engine.models.checkpoint import LoadedLibra, load_model
 
 TINY = SIZES["tiny"]
@@ -128,6 +130,15 @@ def test_other_programs_are_reported(others: float, word: str) -> None:
         {"read_rate": {"before": 1e9, "after": 2e9}, "same_tokens": True, "cases": [report.entry(one, 1e9)]}
     )
     assert any(line.startswith(word) and f"{others:.2f}" in line for line in said)
+
+
+def test_every_quantisation_of_the_engine_is_measured() -> None:
+    assert ("none", *QUANTISED) == quantisation.METHODS
+    mid = SIZES["mid"]
+    layers = mid.linear_values * 2  # bytes in bfloat16
+    for precision, share in (("int8", 0.5), ("nf4", 0.26)):
+        saved = machine.step_bytes(mid, "bfloat16", 1477, 1, 64) - machine.step_bytes(mid, precision, 1477, 1, 64)
+        assert saved == pytest.approx(layers * (1 - share), rel=0.01)
 
 
 class TestFreshProcess:
