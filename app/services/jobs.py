@@ -1,7 +1,8 @@
 """One draft being written: runs on the model's thread, can be watched from any number of pages, stops within a token.
 
 The job outlives the page that asked for it: a closed or reloaded page changes nothing, and the result is in the history
-before anyone is told that it is done. Knows the engine's events and a function that keeps the result; no page.
+before anyone is told that it is done; so is what an engine that failed had written by then. Knows the engine's events
+and a function that keeps the result; no page.
 """
 
 from __future__ import annotations
@@ -11,21 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from app import errors
+from engine.drafting import Comparison, Decoding, Draft, EngineProcess, Token
 from engine.errors import Cancelled
 from engine.imaging.types import Image
 from engine.records import NewDraft
-
-if TYPE_CHECKING:
-    # At run time only on the model's thread: the engine takes seconds to import, and the page must not wait for it.
-    from engine.drafting import Decoding, Draft, Engine
 
 log = logging.getLogger(__name__)
 
 TICK = 0.06
 """Seconds between two looks of a watching page: often enough to read along, seldom enough to stay cheap."""
+
+NOT_BEGUN = "The draft was stopped before it began."
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,32 @@ class DraftJob:
         self.request = request
         self._keep = keep
         self._cancel = threading.Event()
+        self._begun = False
+        self._leave: Callable[[], None] = lambda: None
         self._changed = threading.Condition()
         self._sight = Sight("", "Waiting for the model", False)
 
     def stop(self) -> None:
-        """Stop after the token that is being computed; what was written is kept as a cancelled draft."""
+        """Stop after the token that is being computed; what was written is kept as a cancelled draft.
+
+        One that still waits for its turn is over at once.
+        """
         self._cancel.set()
         with self._changed:
-            if not self._sight.done:
+            waits, leave = not self._begun, self._leave
+            if waits:
+                self.end(NOT_BEGUN)
+            elif not self._sight.done:
                 self._set(Sight(self._sight.text, "Stopping", False))
+        if waits:
+            leave()
+
+    def waits(self, ahead: int, leave: Callable[[], None]) -> None:
+        """So many drafts come before this one; ``leave`` gives its place in the queue up."""
+        with self._changed:
+            self._leave = leave
+            if not self._sight.done:
+                self._set(Sight("", _place(ahead), False))
 
     @property
     def sight(self) -> Sight:
@@ -99,12 +115,14 @@ class DraftJob:
                 return
             time.sleep(TICK)
 
-    def run(self, engine: Engine) -> None:
+    def run(self, engine: EngineProcess) -> None:
         """Draft, keep, and be done; raises nothing."""
+        with self._changed:
+            if self._sight.done:
+                return
+            self._begun = True
         try:
-            if self._cancel.is_set():
-                raise Cancelled("The draft was stopped before it began.")
-            self._keep(self._draft(engine))
+            self._draft(engine)
             self.end("")
         except Cancelled as stop:
             self.end(str(stop))
@@ -126,10 +144,9 @@ class DraftJob:
             self._sight = sight
             self._changed.notify_all()
 
-    def _draft(self, engine: Engine) -> NewDraft:
-        from engine.drafting import Comparison, Decoding, Draft, Token
-
-        request = self.request
+    def _draft(self, engine: EngineProcess) -> None:
+        """Follow the engine to its end. What it gives is kept at once: an error may come after a part of a draft."""
+        request, kept = self.request, False
         events = engine.stream(
             Comparison(request.current, request.prior),
             section=request.section,
@@ -140,14 +157,23 @@ class DraftJob:
         )
         for event in events:
             if isinstance(event, Draft):
-                return from_draft(event, request)
-            if isinstance(event, Token):
+                self._keep(from_draft(event, request))
+                kept = True
+            elif isinstance(event, Token):
                 self._set(Sight(event.text_so_far, "Writing", False))
             elif self._cancel.is_set():
                 break
             else:
                 self._set(Sight("", event.message, False))
-        raise Cancelled("The draft was stopped before its first word.")
+        if not kept:
+            raise Cancelled("The draft was stopped before its first word.")
+
+
+def _place(ahead: int) -> str:
+    """A place in the queue, in words."""
+    if not ahead:
+        return "Waiting for the model"
+    return "Waiting: one draft comes first" if ahead == 1 else f"Waiting: {ahead} drafts come first"
 
 
 def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:

@@ -1,31 +1,32 @@
 """The one model in memory and the one queue in front of it.
 
-Loading and drafting happen on a single worker thread, first come first served: one generation at a time, whoever asks.
-The default model is loaded in the background at the start, so that the first draft does not wait for it. Knows no page
-and no record.
+Loading and drafting are asked for on a single thread, first come first served: one generation at a time, whoever asks.
+They happen in a process of their own (``EngineProcess``), so that nothing that goes wrong there can take the viewer
+with it. The default model is loaded in the background at the start, so that the first draft does not wait for it.
+Knows no page and no record.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from app import errors
 from engine import paths
-from engine.errors import ModelError, ResourceError
-
-if TYPE_CHECKING:
-    from engine.drafting import Engine
+from engine.drafting import EngineProcess
+from engine.errors import Cancelled, ModelError, ResourceError
 
 log = logging.getLogger(__name__)
 
 WAITING = 8
+CLOSING = "Interval is closing; the draft was not made."
 
 
 @dataclass(frozen=True)
@@ -65,38 +66,42 @@ def _drafts(folder: Path) -> bool:
     return isinstance(config, dict) and "dinov2" not in str(config.get("model_type", "")).lower()
 
 
-def load_engine(path: str) -> Engine:
-    """The engine of a model folder. Imported here, on the worker thread: it takes seconds."""
-    from engine.drafting import Engine
+class Work(Protocol):
+    """Something to do with an engine. Its methods raise nothing."""
 
-    return Engine.load(path)
+    def waits(self, ahead: int, leave: Callable[[], None]) -> None:
+        """So many drafts come before it. ``leave`` gives its place up; called by whoever moves the queue."""
+
+    def run(self, engine: EngineProcess) -> None:
+        """Its turn has come; on the model's thread."""
+
+    def fail(self, error: Exception) -> None:
+        """It cannot be begun."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Task:
-    """Something to do with the engine of ``path``; ``failed`` is told why it could not be begun."""
+    """Something to do with the engine of ``path``; None where it is only to be loaded."""
 
     path: str
-    work: Callable[[Engine], None]
-    failed: Callable[[Exception], None]
+    work: Work | None
 
 
 class ModelHost:
     """Loads on request, keeps one engine, runs one thing at a time. ``load`` makes the engine of a model folder."""
 
-    def __init__(self, extra: Path | None = None, load: Callable[[str], Engine] | None = None) -> None:
+    def __init__(self, extra: Path | None = None, load: Callable[[str], EngineProcess] | None = None) -> None:
         self.extra = extra
-        self._load_engine = load or load_engine
+        self._load_engine = load or self._in_a_process
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._engine: Engine | None = None
+        self._waiting: deque[_Task] = deque()
+        self._running: _Task | None = None
+        self._engine: EngineProcess | None = None
         self._path = ""
         self._loading = ""
         self._failed: dict[str, str] = {}
-        self._queued = 0
         self._closed = False
-        # A daemon, so that a model that is still being loaded never keeps the program from ending.
         self._worker = threading.Thread(target=self._serve, name="model", daemon=True)
         self._worker.start()
 
@@ -113,9 +118,9 @@ class ModelHost:
         """Begin loading the default model in the background. A failure is kept for the screen."""
         path = self.default()
         if path:
-            with self._lock:
-                self._queued += 1
-            self._tasks.put(_Task(path, lambda engine: None, lambda error: None))
+            with self._settled:
+                self._waiting.append(_Task(path, None))
+                self._moved()
 
     def status(self, path: str) -> ModelStatus:
         """How it stands with the model at ``path``, for the screen."""
@@ -139,62 +144,102 @@ class ModelHost:
             self._settled.wait_for(lambda: self._loading != path or self._closed)
             return not self._closed
 
-    def submit(self, path: str, work: Callable[[Engine], None], failed: Callable[[Exception], None]) -> None:
-        """Queue ``work``, which raises nothing, with the engine of ``path``.
+    def submit(self, path: str, work: Work) -> None:
+        """Queue ``work`` with the engine of ``path``.
 
         Raises ResourceError when too many wait already or the program is closing.
         """
-        with self._lock:
+        with self._settled:
             if self._closed:
-                raise ResourceError("Interval is closing; the draft was not started.")
-            if self._queued >= WAITING:
+                raise ResourceError(CLOSING)
+            if len(self._waiting) + (self._running is not None) >= WAITING:
                 raise ResourceError("Too many drafts are waiting already. Try again in a moment.")
-            self._queued += 1
             self._failed.pop(path, None)
-        self._tasks.put(_Task(path, work, failed))
+            self._waiting.append(_Task(path, work))
+            self._moved()
 
     def close(self, seconds: float = 3.0) -> None:
-        """Take no more work and wait a moment for what runs, which should have been stopped before."""
+        """Take no more work. What runs should have been stopped before; it gets a moment to end by itself."""
         with self._settled:
             self._closed = True
+            refused = list(self._waiting)
+            self._waiting.clear()
             self._settled.notify_all()
-        self._tasks.put(None)
+        for task in refused:
+            if task.work is not None:
+                task.work.fail(ResourceError(CLOSING))
+        self._worker.join(seconds)
+        engine = self._engine
+        if engine is not None:
+            engine.close()  # what is still being written is kept as far as it has come
         self._worker.join(seconds)
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing runs any more after ``close``: a model that is being loaded cannot be stopped."""
-        return not self._worker.is_alive()
+    def _moved(self) -> None:
+        """The queue is another one: tell everybody in it. Under the lock."""
+        ahead = int(self._running is not None and self._running.work is not None)
+        for task in self._waiting:
+            if task.work is not None:
+                task.work.waits(ahead, partial(self._leave, task))
+                ahead += 1
+        self._settled.notify_all()
+
+    def _leave(self, task: _Task) -> None:
+        with self._settled:
+            if task in self._waiting:
+                self._waiting.remove(task)
+                self._moved()
+
+    def _next(self) -> _Task | None:
+        """Wait for the next task; None when the program is closing."""
+        with self._settled:
+            self._running = None
+            self._settled.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            self._running = self._waiting.popleft()
+            self._moved()
+            return self._running
 
     def _serve(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._next()) is not None:
             try:
-                if self._closed:
-                    raise ResourceError("Interval is closing; the draft was not made.")
-                task.work(self._load(task.path))
+                engine = self._load(task.path)
+                if task.work is not None:
+                    task.work.run(engine)
             except Exception as error:
-                task.failed(error)
-            finally:
-                with self._lock:
-                    self._queued -= 1
+                if task.work is not None:
+                    task.work.fail(error)
 
-    def _load(self, path: str) -> Engine:
+    def _in_a_process(self, path: str) -> EngineProcess:
+        return EngineProcess.load(path, cancelled=lambda: self._closed)
+
+    def _load(self, path: str) -> EngineProcess:
         """The engine of ``path``, loaded if it is not the one in memory. Runs on the worker thread only."""
         with self._settled:
             if self._engine is not None and self._path == path:
                 return self._engine
-            self._engine, self._path, self._loading = None, "", path
+            before, self._engine = self._engine, None
+            self._path, self._loading = "", path
         try:
+            if before is not None:
+                before.close()  # two models may not fit into the memory
             engine = self._load_engine(path)
         except Exception as error:
             with self._settled:
-                self._failed[path] = errors.sentence(error)
                 self._loading = ""
                 self._settled.notify_all()
+                if isinstance(error, Cancelled):
+                    raise
+                self._failed[path] = errors.sentence(error)
             raise ModelError(self._failed[path]) from error
         with self._settled:
-            self._engine, self._path, self._loading = engine, path, ""
-            self._failed.pop(path, None)
+            self._loading = ""
+            if not self._closed:
+                self._engine, self._path = engine, path
+                self._failed.pop(path, None)
             self._settled.notify_all()
+        if self._engine is not engine:
+            engine.close()
+            raise Cancelled(CLOSING)
         log.info("model ready: %s", engine.info.sha256)
         return engine

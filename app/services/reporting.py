@@ -115,7 +115,7 @@ class Reporting:
         )
         report_id = detail.report.id
         job = DraftJob(request, lambda new: self._keep_draft(report_id, new))
-        self.models.submit(model, job.run, job.fail)
+        self.models.submit(model, job)
         session.job = job
 
     def watch(self, session: Session) -> Iterator[Sight]:

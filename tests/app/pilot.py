@@ -39,6 +39,7 @@ class FakeEngine:
     info: FakeInfo = field(default_factory=FakeInfo)
     gate: threading.Semaphore | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
+    closed: bool = False
 
     def stream(self, comparison: Any, *, cancelled: Callable[[], bool], **asked: Any) -> Iterator[Any]:
         from engine.drafting import Draft, Progress, Timings, Token
@@ -70,6 +71,9 @@ class FakeEngine:
             has_prior=has_prior,
             finished=finished,
         )
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Pilot:

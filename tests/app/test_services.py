@@ -357,12 +357,12 @@ def test_a_model_that_cannot_be_loaded_says_why(home: Path, model: Path, pair: P
 
 
 def test_nobody_waits_for_a_model_when_the_viewer_closes(model: Path) -> None:
-    begun, loaded, settled = threading.Event(), threading.Event(), []
+    begun, loaded, settled, late = threading.Event(), threading.Event(), [], FakeEngine()
 
     def slow(path: str) -> FakeEngine:
         begun.set()
         loaded.wait(20)
-        return FakeEngine()
+        return late
 
     host = ModelHost(model, load=slow)
     host.preload()
@@ -371,9 +371,9 @@ def test_nobody_waits_for_a_model_when_the_viewer_closes(model: Path) -> None:
     page.start()
     host.close(0.01)
     page.join(20)
-    assert settled == [False] and not host.ended
+    assert settled == [False] and not late.closed
     loaded.set()
-    wait_for(lambda: host.ended)
+    wait_for(lambda: late.closed)
 
 
 # -- review and signature ---------------------------------------------------------------------------------------------
