@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from app import errors
@@ -155,16 +156,17 @@ class DraftJob:
             decoding=Decoding(**asdict(request.decoding)),
             cancelled=self._cancel.is_set,
         )
-        for event in events:
-            if isinstance(event, Draft):
-                self._keep(from_draft(event, request))
-                kept = True
-            elif isinstance(event, Token):
-                self._set(Sight(event.text_so_far, "Writing", False))
-            elif self._cancel.is_set():
-                break
-            else:
-                self._set(Sight("", event.message, False))
+        with closing(events):
+            for event in events:
+                if isinstance(event, Draft):
+                    self._keep(from_draft(event, request))
+                    kept = True
+                elif isinstance(event, Token):
+                    self._set(Sight(event.text_so_far, "Writing", False))
+                elif self._cancel.is_set():
+                    break
+                else:
+                    self._set(Sight("", event.message, False))
         if not kept:
             raise Cancelled("The draft was stopped before its first word.")
 
