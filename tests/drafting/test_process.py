@@ -197,14 +197,17 @@ def test_a_fault_ends_the_process_it_happened_in(
 # -- stopping ---------------------------------------------------------------------------------------------------------
 
 
-def test_cancelled_while_writing_is_one_token_later(engine: EngineProcess, pair: Comparison) -> None:
+def test_cancelled_while_writing_is_at_most_one_token_later(engine: EngineProcess, pair: Comparison) -> None:
     seen: list[Event] = []
     events = engine.stream(pair, context=told(wait_after=3), cancelled=lambda: len(words(seen)) == 3)
     for event in events:
         seen.append(event)
-    assert len(words(seen)) == 4
+    # The word goes out before the engine asks whether it should stop: it may be told before the next, or just after.
+    written = len(words(seen))
+    assert written in (3, 4)
     draft = seen[-1]
-    assert isinstance(draft, Draft) and (draft.text, draft.finished) == ("The heart is enlarged.", "cancelled")
+    assert isinstance(draft, Draft) and draft.finished == "cancelled"
+    assert draft.text == " ".join(stand_in.WORDS.split()[:written])
 
 
 def test_cancelled_before_the_first_word_ends_at_once(engine: EngineProcess, pair: Comparison) -> None:
