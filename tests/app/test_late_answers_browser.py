@@ -65,6 +65,8 @@ def screen(opened: Browser, url: str, files: list[Path]) -> Iterator[Screen]:
     screen.loaded()
     write(screen, "Normal heart.")
     screen.wait_until("() => !document.querySelector('#ivp-export-button').disabled")
+    # The screen that comes when the model is ready would mend what another one has hidden.
+    screen.page.wait_for_selector(".ivp-line:has-text('being loaded')", state="detached")
     yield screen
     screen.page.close()
 
@@ -77,8 +79,6 @@ def write(screen: Screen, text: str) -> None:
 def is_signed(screen: Screen) -> None:
     """The page shows the report as signed, in every one of its parts."""
     page = screen.page
-    page.wait_for_selector(".ivp-line--signed")
-    page.evaluate(AT_REST)
     assert page.locator(".ivp-line--signed").count() == 1 and READER in page.inner_text(".ivp-line--signed")
     assert page.locator(".iv-sentence").all_inner_texts() and "No pneumothorax." in page.inner_text(".iv-sentences")
     assert page.locator("[data-action=edit]:visible").count() == 0
@@ -113,4 +113,6 @@ def test_a_press_of_sign_closes_the_sentence_that_is_being_written(screen: Scree
     screen.page.click("[data-action=add-last]")
     screen.page.locator(".iv-sentence textarea").fill("No pneumothorax.")
     screen.sign(READER)
+    screen.page.wait_for_selector(".ivp-line--signed")
+    screen.page.evaluate(AT_REST)
     is_signed(screen)
