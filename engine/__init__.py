@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.drafting import Comparison, Decoding, Draft, Engine, Progress, Token
+    from engine.drafting import Asking, Comparison, Decoding, Draft, Engine, Progress, Token, Turn
 
-__all__ = ["Comparison", "Decoding", "Draft", "Engine", "Progress", "Token"]
+__all__ = ["Asking", "Comparison", "Decoding", "Draft", "Engine", "Progress", "Token", "Turn"]
 
 __version__ = "0.1.0"
 

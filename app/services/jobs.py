@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 
 from app import errors
-from engine.drafting import Comparison, Decoding, Draft, EngineProcess, Token
+from engine.drafting import Asking, Comparison, Decoding, Draft, EngineProcess, Token
 from engine.errors import Cancelled
 from engine.imaging.types import Image
 from engine.records import NewDraft
@@ -150,9 +150,7 @@ class DraftJob:
         request, kept = self.request, False
         events = engine.stream(
             Comparison(request.current, request.prior),
-            section=request.section,
-            prompt=request.prompt or None,
-            context=request.context,
+            Asking(section=request.section, prompt=request.prompt or None, context=request.context),
             decoding=Decoding(**asdict(request.decoding)),
             cancelled=self._cancel.is_set,
         )

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.bench.material import Study, reports
 from engine.bench.task import precision_options
 from engine.decoding.session import Session
-from engine.drafting import Comparison, Decoding, Draft, Engine
+from engine.drafting import Asking, Comparison, Decoding, Draft, Engine
 from engine.imaging.display import to_pil
 from engine.imaging.reader import Reader
 from engine.models.checkpoint import LoadedModel, load_model
@@ -68,8 +68,8 @@ def guessing(model: Path, studies: Sequence[Study]) -> Guessing:
     tokens = passes = same = 0
     plain_s = hinted_s = 0.0
     for comparison, study in zip(_open(studies), studies, strict=True):
-        plain = engine.draft(comparison, context=study.context, decoding=decoding)
-        hinted = engine.draft(comparison, context=study.context, decoding=decoding, hints=hints)
+        plain = engine.draft(comparison, Asking(context=study.context), decoding=decoding)
+        hinted = engine.draft(comparison, Asking(context=study.context, hints=hints), decoding=decoding)
         same += plain.token_ids == hinted.token_ids
         tokens += len(hinted.token_ids)
         passes += hinted.timings.passes
@@ -84,7 +84,7 @@ def agreement(model: Path, studies: Sequence[Study], precision: str) -> Agreemen
     other = load_model(model, device="cpu", **precision_options(precision))
     tokens = same = cases_alike = 0
     for comparison, study in zip(_open(studies), studies, strict=True):
-        draft = reference.draft(comparison, context=study.context, decoding=Decoding(max_new_tokens=LONGEST))
+        draft = reference.draft(comparison, Asking(context=study.context), decoding=Decoding(max_new_tokens=LONGEST))
         chosen = torch.tensor(draft.token_ids)
         agreed = int((_choices(other, comparison, draft) == chosen).sum())
         tokens += len(chosen)

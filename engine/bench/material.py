@@ -37,9 +37,9 @@ def _cases() -> Iterator[Case]:
     return (case for case in found if case.prior is not None)
 
 
-def reports(number: int) -> list[str]:
+def reports(number: int) -> tuple[str, ...]:
     """Findings of other patients, of the training split: what a site's earlier reports are to a new one."""
-    return [sample_case(FIRST_SEED + seed, split="train").findings_text for seed in range(number)]
+    return tuple(sample_case(FIRST_SEED + seed, split="train").findings_text for seed in range(number))
 
 
 def _write(folder: Path, case: Case, pixels: int) -> Pair:

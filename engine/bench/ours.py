@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.bench.material import CONTEXT, Pair
 from engine.bench.measure import Measured, Run, elsewhere, now, watched
 from engine.bench.task import Task, precision_options
-from engine.drafting import Comparison, Decoding, Draft, Engine, Token
+from engine.drafting import Asking, Comparison, Decoding, Draft, Engine, Token
 from engine.imaging.reader import Reader
 
 
@@ -43,7 +43,7 @@ def draft(engine: Engine, comparison: Comparison, task: Task, section: str, deco
     """One draft with its times."""
     busy, began = elsewhere(), now(task.device)
     arrived: list[float] = []
-    for event in engine.stream(comparison, section=section, context=CONTEXT, decoding=decoding):
+    for event in engine.stream(comparison, Asking(section=section, context=CONTEXT), decoding=decoding):
         if isinstance(event, Token):
             arrived.append(time.perf_counter() - began)
         elif isinstance(event, Draft):

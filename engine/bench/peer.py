@@ -28,7 +28,7 @@ from engine.bench.measure import Measured, Run, elsewhere, now, watched
 from engine.bench.ours import open_all
 from engine.bench.task import Task, precision_options
 from engine.drafting import Comparison
-from engine.drafting.question import ask
+from engine.drafting.question import Asking, ask
 from engine.imaging.display import to_pil
 from engine.models.checkpoint import LoadedLibra, load_model
 from engine.models.composite import LibraModel
@@ -66,7 +66,7 @@ class Peer:
     def draft(self, comparison: Comparison, section: str, *, beams: int, new_tokens: int) -> Run:
         """One draft with its times."""
         busy, began = elsewhere(), now(self._device)
-        question = ask(section, None, CONTEXT, lambda text: text)
+        question, _ = ask(Asking(section, context=CONTEXT), lambda text: text)
         _, ids = self._loaded.ask(question, has_prior=comparison.prior is not None)
         current, prior = (self._pixels(image) for image in (comparison.current, comparison.prior or comparison.current))
         prepared = now(self._device)

@@ -29,7 +29,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draft; the text, or with ``--json`` everything about it, goes to standard output."""
-    from engine.drafting import Comparison, Draft, Progress, Token
+    from engine.drafting import Asking, Comparison, Draft, Progress, Token
 
     decoding = _decoding.decoding(args)
     comparison = Comparison.open(args.current, args.prior)
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     streaming = not args.json and args.num_beams == 1
     events = engine.stream(
-        comparison, section=args.section, prompt=args.prompt, context=args.context, decoding=decoding
+        comparison, Asking(section=args.section, prompt=args.prompt, context=args.context), decoding=decoding
     )
     for event in events:
         if isinstance(event, Progress):

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from engine.drafting.draft import Check, Draft, Event, ImageUse, ModelInfo, Progress, Scored, Timings, Token
     from engine.drafting.engine import Engine
     from engine.drafting.process import EngineProcess
-    from engine.drafting.question import SECTIONS
+    from engine.drafting.question import SECTIONS, Asking, Turn
     from engine.drafting.settings import Decoding
 
 __all__ = [
     "SECTIONS",
+    "Asking",
     "Check",
     "Comparison",
     "Decoding",
@@ -46,14 +47,17 @@ __all__ = [
     "Scored",
     "Timings",
     "Token",
+    "Turn",
 ]
 
 _HOMES = {
     "SECTIONS": "question",
+    "Asking": "question",
     "Comparison": "comparison",
     "Decoding": "settings",
     "Engine": "engine",
     "EngineProcess": "process",
+    "Turn": "question",
 }
 """The modules of the names above; all others are in draft.py."""
 

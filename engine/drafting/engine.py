@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -24,7 +24,7 @@ from engine.decoding.session import Session
 from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Progress, Scored, Timings, Token
-from engine.drafting.question import ask
+from engine.drafting.question import Asking, ask
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
 from engine.errors import InputError, UsageError
@@ -33,12 +33,15 @@ from engine.imaging.types import Image
 from engine.models.checkpoint import load_model
 from engine.models.loaded import LoadedModel
 from engine.models.memory import memory_errors
+from engine.models.packing import pack
 from engine.models.tokens import as_plain_text
 
 log = logging.getLogger(__name__)
 
 KEPT_IMAGES = 16
 """Images whose features are kept: 4 MB each for a published model."""
+
+FINDINGS = Asking()
 
 NO_MEMORY = "There is not enough memory for this draft. Fewer beams or a smaller dtype (bfloat16) need less."
 
@@ -56,7 +59,6 @@ class Engine:
         self._load_s = load_s
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._last: Session | None = None
-        self._writer = Writer(loaded.tokenizer, loaded.stop_text)
         self.info: ModelInfo = loaded.info
         self.warnings = loaded.warnings
 
@@ -107,32 +109,16 @@ class Engine:
             tower=tower,
             template=conversation,
         )
+        pack(loaded.model)
         return cls(loaded, time.perf_counter() - began)
 
-    def draft(
-        self,
-        comparison: Comparison,
-        *,
-        section: str = "findings",
-        prompt: str | None = None,
-        context: str = "",
-        decoding: Decoding | None = None,
-        hints: Sequence[str] = (),
-    ) -> Draft:
+    def draft(self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None) -> Draft:
         """The finished draft; ``stream`` without the events. Arguments and errors as there."""
-        events = self.stream(
-            comparison, section=section, prompt=prompt, context=context, decoding=decoding, hints=hints
-        )
+        events = self.stream(comparison, asking, decoding=decoding)
         return next(event for event in events if isinstance(event, Draft))
 
     def asked(
-        self,
-        comparison: Comparison,
-        *,
-        section: str = "findings",
-        prompt: str | None = None,
-        context: str = "",
-        decoding: Decoding | None = None,
+        self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None
     ) -> tuple[str, list[int], Decoding]:
         """What ``stream`` puts to the model for these arguments: the prompt, its ids, and every setting as it is used.
 
@@ -140,19 +126,16 @@ class Engine:
         """
         loaded = self._loaded
         self._check_modalities(comparison)
-        question = ask(section, prompt, context, lambda text: as_plain_text(loaded.tokenizer, text))
-        prompt_text, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None)
-        return prompt_text, prompt_ids, (decoding or Decoding()).resolved(self._room(prompt_ids, comparison))
+        question, earlier = ask(asking, lambda text: as_plain_text(loaded.tokenizer, text))
+        prompt, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None, earlier=earlier)
+        return prompt, prompt_ids, (decoding or Decoding()).resolved(self._room(prompt_ids, comparison))
 
     def stream(
         self,
         comparison: Comparison,
+        asking: Asking = FINDINGS,
         *,
-        section: str = "findings",
-        prompt: str | None = None,
-        context: str = "",
         decoding: Decoding | None = None,
-        hints: Sequence[str] = (),
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Event]:
         """Draft as a stream: Progress, then a Token per token, the Draft last.
@@ -162,23 +145,19 @@ class Engine:
 
         Args:
             comparison: without a prior Libra's models get the current image in its place, as published.
-            section: "findings" or "impression".
-            prompt: a question of one's own, instead of the section's.
-            context: indication, history; plain text.
+            asking: the findings unless given.
             decoding: greedy unless given.
-            hints: texts that the answer may repeat in part: the prior report, the section drafted before, phrases of
-                signed reports. With them greedy decoding takes fewer passes; the answer is the same.
 
         Raises (while iterating):
-            UsageError: an unknown section or too long a text. ModelError: the model computed NaN.
+            UsageError: an unknown section, too long a text, or a further question to a model that answers one only.
+            ModelError: the model computed NaN.
             InputError: an image of a modality the model does not read.
             ResourceError: not enough memory.
         """
         clock = _Clock(self._load_s, self._loaded.device)
         loaded = self._loaded
-        prompt_text, prompt_ids, wanted = self.asked(
-            comparison, section=section, prompt=prompt, context=context, decoding=decoding
-        )
+        prompt_text, prompt_ids, wanted = self.asked(comparison, asking, decoding=decoding)
+        writer = Writer(loaded.tokenizer, loaded.stop_text, asking.stops)
 
         yield Progress("images", 0.0, "Looking at the images")
         with memory_errors(NO_MEMORY):
@@ -203,8 +182,8 @@ class Engine:
         answers: tuple[Answer, ...] = ()
         finished: Finish = "length"
         shown = ""
-        settings = wanted.settings(loaded.stop_ids, tuple(map(self._writer.ids, hints)))
-        steps = generate(session, prompt_ids, settings, self._writer.ends)
+        settings = wanted.settings(loaded.stop_ids, tuple(map(writer.ids, asking.hints)))
+        steps = generate(session, prompt_ids, settings, writer.ends)
         try:
             while True:
                 with memory_errors(NO_MEMORY):
@@ -214,7 +193,7 @@ class Engine:
                     finished = "stop" if answers[0].stopped else "length"
                     break
                 clock.token()
-                text = self._writer.text_so_far(step.token_ids)
+                text = writer.text_so_far(step.token_ids)
                 yield Token(step.token_ids[-1], text, text[len(shown) :] if text.startswith(shown) else "")
                 shown = text
                 if cancelled is not None and cancelled():
@@ -224,14 +203,14 @@ class Engine:
             self._last = session.rest()
         clock.mark("decode")
 
-        text = self._writer.text(answers[0].token_ids)
+        text = writer.text(answers[0].token_ids)
         has_prior = comparison.prior is not None
         draft = Draft(
             text=text,
             token_ids=answers[0].token_ids,
             prompt_token_ids=tuple(prompt_ids),
             sequences=tuple(
-                Scored(self._writer.text(a.token_ids), a.token_ids, a.score, a.log_probabilities) for a in answers
+                Scored(writer.text(a.token_ids), a.token_ids, a.score, a.log_probabilities) for a in answers
             ),
             model=self.info,
             decoding=wanted,

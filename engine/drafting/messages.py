@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 from engine import errors
 from engine.drafting.draft import Draft, ModelInfo, Progress, Token
 from engine.drafting.files import Stamp
+from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
 from engine.errors import DatasetError, IntervalError, ModelError
 from engine.imaging import wire
@@ -86,11 +87,8 @@ class Ask:
 
     current: Picture
     prior: Picture | None
-    section: str
-    prompt: str | None
-    context: str
+    asking: Asking
     decoding: Decoding
-    hints: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Check, Draft, Event, ModelInfo, Progress, Token
 from engine.drafting.files import Stamp, changed
 from engine.drafting.messages import Array, Ask, Asked, Failed, Load, Loaded, Stop
+from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
 from engine.drafting.unfinished import Unfinished
 from engine.errors import Cancelled, IntervalError, ModelError, ResourceError
@@ -41,6 +42,8 @@ POLL_S = 0.05
 
 SILENCE_S = 900.0
 """Seconds without a sign of life in a draft after which the engine counts as hung; a token takes a few at worst."""
+
+FINDINGS = Asking()
 
 BEFORE = "The draft was stopped before its first word."
 NOT_LOADED = "The draft was stopped before its model was loaded."
@@ -126,33 +129,18 @@ class EngineProcess:
             self._closed = True
         self._child.end()
 
-    def draft(
-        self,
-        comparison: Comparison,
-        *,
-        section: str = "findings",
-        prompt: str | None = None,
-        context: str = "",
-        decoding: Decoding | None = None,
-        hints: Sequence[str] = (),
-    ) -> Draft:
+    def draft(self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None) -> Draft:
         """The finished draft; ``stream`` without the events."""
-        events = self.stream(
-            comparison, section=section, prompt=prompt, context=context, decoding=decoding, hints=hints
-        )
-        *_, last = events  # to the end: an error after a cancelled draft is the answer
+        *_, last = self.stream(comparison, asking, decoding=decoding)  # to the end: an error after a cancelled draft
         assert isinstance(last, Draft)
         return last
 
     def stream(
         self,
         comparison: Comparison,
+        asking: Asking = FINDINGS,
         *,
-        section: str = "findings",
-        prompt: str | None = None,
-        context: str = "",
         decoding: Decoding | None = None,
-        hints: Sequence[str] = (),
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Event]:
         """``Engine.stream`` there; the arguments are the same.
@@ -169,7 +157,7 @@ class EngineProcess:
         if comparison.prior is not None:
             prior, more = messages.pack(comparison.prior)
             arrays += more
-        ask = Ask(current, prior, section, prompt, context, decoding or Decoding(), tuple(hints))
+        ask = Ask(current, prior, asking, decoding or Decoding())
         wanted = cancelled or (lambda: False)
         if not self._streaming.acquire(blocking=False):
             raise RuntimeError("one draft at a time: who has several lets them wait")

@@ -7,6 +7,7 @@ limited.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.errors import UsageError
 
@@ -19,31 +20,79 @@ SECTIONS = {
 CONTEXT = " Following clinical context: "
 MAX_PROMPT = 2000
 MAX_CONTEXT = 4000
+MAX_TURN = 20_000
+MAX_STOP = 100
 """Characters."""
 
+MAX_STOPS = 16
 
-def ask(section: str, prompt: str | None, context: str, plain: Callable[[str], str]) -> str:
-    """The question as the template takes it.
+
+@dataclass(frozen=True)
+class Turn:
+    """A question that was put, and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is asked about a comparison, but for how the words are chosen.
+
+    Attributes:
+        section: "findings" or "impression"; not looked at when ``prompt`` is given.
+        prompt: a question of one's own, instead of the section's; None or blank for none.
+        context: indication, history; plain text, put with the first question.
+        earlier: the turns before this question about the same images, oldest first; empty questions are the section's.
+        stops: texts that end the answer as well; they are no part of it.
+        hints: texts that the answer may repeat in part: the prior report, the section drafted before, phrases of signed
+            reports. With them greedy decoding takes fewer passes; the answer is the same.
+    """
+
+    section: str = "findings"
+    prompt: str | None = None
+    context: str = ""
+    earlier: tuple[Turn, ...] = ()
+    stops: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+def ask(asking: Asking, plain: Callable[[str], str]) -> tuple[str, list[tuple[str, str]]]:
+    """The question as the template takes it, and the turns before it.
 
     Args:
-        section: a key of SECTIONS; not looked at when ``prompt`` is given.
-        prompt: the user's own question, instead of a section's.
-        context: indication, history; may be empty.
+        asking: what is asked.
         plain: breaks up control strings (tokens.as_plain_text with its tokenizer).
 
     Raises:
         UsageError: an unknown section, or too long a text.
     """
-    if prompt is None or not prompt.strip():
-        if section not in SECTIONS:
-            raise UsageError(f"There is no section {section!r}; there are {', '.join(SECTIONS)}.")
-        question = SECTIONS[section]
-    else:
-        if len(prompt) > MAX_PROMPT:
-            raise UsageError(f"The prompt is too long: {len(prompt):,} characters, at most {MAX_PROMPT:,}.")
-        question = plain(prompt.strip())
-    if len(context) > MAX_CONTEXT:
-        raise UsageError(f"The clinical context is too long: {len(context):,} characters, at most {MAX_CONTEXT:,}.")
-    if not context.strip():
-        return question
-    return question + CONTEXT + plain(context.strip())
+    _check(asking)
+    questions = [_words(asking.section, turn.question, plain) for turn in asking.earlier]
+    questions.append(_words(asking.section, asking.prompt, plain))
+    if asking.context.strip():
+        questions[0] += CONTEXT + plain(asking.context.strip())
+    answers = [plain(turn.answer.strip()) for turn in asking.earlier]
+    return questions[-1], list(zip(questions[:-1], answers, strict=True))
+
+
+def _words(section: str, prompt: str | None, plain: Callable[[str], str]) -> str:
+    if prompt is not None and prompt.strip():
+        return plain(prompt.strip())
+    if section not in SECTIONS:
+        raise UsageError(f"There is no section {section!r}; there are {', '.join(SECTIONS)}.")
+    return SECTIONS[section]
+
+
+def _check(asking: Asking) -> None:
+    texts = (
+        ("prompt", asking.prompt or "", MAX_PROMPT),
+        ("clinical context", asking.context, MAX_CONTEXT),
+        *(("conversation", turn.question + turn.answer, MAX_TURN) for turn in asking.earlier),
+        *(("stop text", stop, MAX_STOP) for stop in asking.stops),
+    )
+    for what, text, most in texts:
+        if len(text) > most:
+            raise UsageError(f"The {what} is too long: {len(text):,} characters, at most {most:,}.")
+    if len(asking.stops) > MAX_STOPS or not all(stop.strip() for stop in asking.stops):
+        raise UsageError(f"There may be at most {MAX_STOPS} stop texts, and none of them empty.")

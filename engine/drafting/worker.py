@@ -42,6 +42,7 @@ from engine.drafting.messages import (
     send,
     unpack,
 )
+from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
 from engine.errors import IntervalError, ResourceError
 
@@ -65,21 +66,11 @@ class Drafter(Protocol):
     def warnings(self) -> Sequence[str]:
         """Sentences about how it was loaded."""
 
-    def asked(
-        self, comparison: Comparison, *, section: str, prompt: str | None, context: str, decoding: Decoding
-    ) -> tuple[str, list[int], Decoding]:
+    def asked(self, comparison: Comparison, asking: Asking, *, decoding: Decoding) -> tuple[str, list[int], Decoding]:
         """See ``Engine.asked``."""
 
     def stream(
-        self,
-        comparison: Comparison,
-        *,
-        section: str,
-        prompt: str | None,
-        context: str,
-        decoding: Decoding,
-        hints: Sequence[str],
-        cancelled: Callable[[], bool],
+        self, comparison: Comparison, asking: Asking, *, decoding: Decoding, cancelled: Callable[[], bool]
     ) -> Iterator[Event]:
         """See ``Engine.stream``."""
 
@@ -175,19 +166,9 @@ class Worker:
             del stops[past]
         pictures = [ask.current] if ask.prior is None else [ask.current, ask.prior]
         comparison = Comparison(*unpack(pictures, arrays))
-        prompt, token_ids, decoding = engine.asked(
-            comparison, section=ask.section, prompt=ask.prompt, context=ask.context, decoding=ask.decoding
-        )
+        prompt, token_ids, decoding = engine.asked(comparison, ask.asking, decoding=ask.decoding)
         self._say(number, Asked(prompt, tuple(token_ids), decoding))
-        events = engine.stream(
-            comparison,
-            section=ask.section,
-            prompt=ask.prompt,
-            context=ask.context,
-            decoding=decoding,
-            hints=ask.hints,
-            cancelled=lambda: number in stops,
-        )
+        events = engine.stream(comparison, ask.asking, decoding=decoding, cancelled=lambda: number in stops)
         for event in events:
             self._say(number, event)
             stop = stops.get(number)

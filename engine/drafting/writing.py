@@ -6,17 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 TAIL = 16
-"""Ids looked at for a stop text; no template's is longer."""
+"""Ids looked at for a stop text at least; no template's is longer."""
 
 
 class Writer:
-    """Turns ids into the text a person reads: special tokens dropped, cut at the template's stop text, stripped."""
+    """Turns ids into the text a person reads: special tokens dropped, cut at a stop text, stripped.
 
-    def __init__(self, tokenizer: Any, stop: str) -> None:
+    Args:
+        tokenizer: transformers'.
+        stop: the template's stop text, or "".
+        stops: further ones.
+    """
+
+    def __init__(self, tokenizer: Any, stop: str, stops: Sequence[str] = ()) -> None:
         self._tokenizer = tokenizer
-        self._stop = stop
         known = tokenizer.convert_tokens_to_ids(stop) if stop else None
         self._stop_id = known if isinstance(known, int) and known != tokenizer.unk_token_id else None
+        self._stops = [text for text in (stop, *stops) if text]
+        self._spelled = self._stops if self._stop_id is None else list(stops)
+        # a token is a byte at least
+        self._tail = max([TAIL, *(len(text.encode()) for text in stops)])
 
     def ids(self, text: str) -> tuple[int, ...]:
         """The ids a model would write this text with: no beginning, no end."""
@@ -25,8 +34,8 @@ class Writer:
     def text(self, token_ids: Sequence[int]) -> str:
         """The finished text of these ids."""
         text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
-        if self._stop:
-            text = text.split(self._stop, 1)[0]
+        for stop in self._stops:
+            text = text.split(stop, 1)[0]
         return text.strip()
 
     def text_so_far(self, token_ids: Sequence[int]) -> str:
@@ -34,10 +43,10 @@ class Writer:
         return self.text(token_ids).rstrip("\ufffd")
 
     def ends(self, token_ids: Sequence[int]) -> bool:
-        """Whether these ids end with the template's stop text, as its own token or spelled out."""
-        if not self._stop:
+        """Whether these ids end with a stop text, as its own token or spelled out."""
+        if token_ids[-1] == self._stop_id:
+            return True
+        if not self._spelled:
             return False
-        if self._stop_id is not None:
-            return token_ids[-1] == self._stop_id
-        tail: str = self._tokenizer.decode(list(token_ids[-TAIL:]), skip_special_tokens=False)
-        return self._stop in tail
+        tail: str = self._tokenizer.decode(list(token_ids[-self._tail :]), skip_special_tokens=False)
+        return any(stop in tail for stop in self._spelled)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from engine.datasets.libra import IMAGE_TEXT, Answer, Question, read_answers
-from engine.drafting import Comparison, Decoding, Draft, ModelInfo
+from engine.drafting import Asking, Comparison, Decoding, Draft, ModelInfo
 from engine.drafting.question import CONTEXT
 from engine.errors import InputError, UsageError
 from engine.imaging.reader import Reader
@@ -32,7 +32,7 @@ class Drafter(Protocol):
 
     info: ModelInfo
 
-    def draft(self, comparison: Comparison, *, prompt: str | None, context: str, decoding: Decoding | None) -> Draft:
+    def draft(self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None) -> Draft:
         """The finished draft."""
         ...
 
@@ -98,7 +98,7 @@ def _answer(
 ) -> Answer:
     began = time.perf_counter()
     prompt, _, context = question.text.replace(IMAGE_TEXT, "").strip().partition(CONTEXT)
-    draft = engine.draft(_shown(question, prior, reader), prompt=prompt, context=context, decoding=decoding)
+    draft = engine.draft(_shown(question, prior, reader), Asking(prompt=prompt, context=context), decoding=decoding)
     shown = prior if len(question.images) == 2 else "none"
     metadata = made_with | {
         "prior": shown,

@@ -21,6 +21,7 @@ Modules, in the order a draft needs them:
     configs.py        transformers' configuration objects from files that are not trusted
     assembly.py       transformers' models from our objects and tensors
     quantisation.py   language models in 8 and 4 bits
+    packing.py        linear layers laid out for the processor
     preprocessing.py  a picture -> the tower's pixels
     conversation.py   a question -> the model's prompt
     tokens.py         a prompt -> token ids with the slot of the image

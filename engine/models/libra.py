@@ -54,9 +54,9 @@ class LoadedLibra(LoadedModel):
     def language_model(self) -> Any:
         return self.model.language_model
 
-    def ask(self, question: str, *, has_prior: bool) -> tuple[str, list[int]]:
+    def ask(self, question: str, *, has_prior: bool, earlier: conversation.Turns = ()) -> tuple[str, list[int]]:
         """The same prompt with and without a prior: so the published models were trained."""
-        prompt = conversation.render(self.template, question, self.image_marks)
+        prompt = conversation.render(self.template, question, self.image_marks, earlier)
         return prompt, tokens.encode_with_image(self.tokenizer, prompt)
 
     def see(self, picture: Image) -> Tensor:

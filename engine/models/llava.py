@@ -53,12 +53,10 @@ class LoadedLlava(LoadedModel):
     """A LLaVA model ready to run.
 
     Attributes:
-        model: transformers'.
         processor, template: how its pictures and prompts are made.
         bounds: what a picture is resized to before the processor, where training did so; else None.
     """
 
-    model: Any
     processor: ImageProcessor
     bounds: Bounds | None
     template: conversation.Template
@@ -67,9 +65,11 @@ class LoadedLlava(LoadedModel):
     def language_model(self) -> Any:
         return self.model
 
-    def ask(self, question: str, *, has_prior: bool) -> tuple[str, list[int]]:
+    def ask(self, question: str, *, has_prior: bool, earlier: conversation.Turns = ()) -> tuple[str, list[int]]:
         """One picture stands on a line of its own before the question, as in training; two are named."""
-        prompt = conversation.render_labelled(self.template, question, IMAGE_TEXT, has_prior=has_prior, gap="\n")
+        prompt = conversation.render_labelled(
+            self.template, question, IMAGE_TEXT, has_prior=has_prior, gap="\n", earlier=earlier
+        )
         return prompt, tokens.encode_whole(self.tokenizer, prompt, self.model.config.image_token_id)
 
     def see(self, picture: Image) -> Tensor:

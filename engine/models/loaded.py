@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+    from engine.models.conversation import Turns
+
 UNSAID = frozenset({"", "OT", "SC"})
 """Modalities that do not say how an image was made."""
 
@@ -109,6 +111,7 @@ class LoadedModel(ABC):
 
     Attributes:
         info: what a draft says about it.
+        model: all of its parts as one module.
         tokenizer: transformers'.
         stop_ids: ids that end an answer.
         stop_text: text that ends an answer where no id does, or "".
@@ -116,6 +119,7 @@ class LoadedModel(ABC):
     """
 
     info: ModelInfo
+    model: Any
     tokenizer: PreTrainedTokenizerBase
     stop_ids: tuple[int, ...]
     stop_text: str
@@ -127,8 +131,11 @@ class LoadedModel(ABC):
         """transformers' causal language model; takes embeddings or ids, gives logits."""
 
     @abstractmethod
-    def ask(self, question: str, *, has_prior: bool) -> tuple[str, list[int]]:
-        """The prompt of one question about the image or the two images, as text and as ids."""
+    def ask(self, question: str, *, has_prior: bool, earlier: Turns = ()) -> tuple[str, list[int]]:
+        """The prompt of a question about the image or the two images, as text and as ids.
+
+        ``earlier``: the questions before it, with their answers. Raises UsageError where the model knows only one.
+        """
 
     @abstractmethod
     def see(self, picture: Image) -> Tensor:

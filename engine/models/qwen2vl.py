@@ -72,13 +72,11 @@ class LoadedQwen2VL(LoadedModel):
     """A Qwen2-VL model ready to run.
 
     Attributes:
-        model: transformers'.
         processor: transformers' image processor.
         bounds: what a picture is resized to before it.
         template: how its prompts are made.
     """
 
-    model: Any
     processor: Any
     bounds: Bounds
     template: conversation.Template
@@ -87,9 +85,11 @@ class LoadedQwen2VL(LoadedModel):
     def language_model(self) -> Any:
         return self.model
 
-    def ask(self, question: str, *, has_prior: bool) -> tuple[str, list[int]]:
+    def ask(self, question: str, *, has_prior: bool, earlier: conversation.Turns = ()) -> tuple[str, list[int]]:
         """One picture stands before the question without words, as in training; two are named."""
-        prompt = conversation.render_labelled(self.template, question, PLACE, has_prior=has_prior, gap="")
+        prompt = conversation.render_labelled(
+            self.template, question, PLACE, has_prior=has_prior, gap="", earlier=earlier
+        )
         return prompt, tokens.encode_whole(self.tokenizer, prompt, self.model.config.image_token_id)
 
     def see(self, picture: Image) -> Tensor:

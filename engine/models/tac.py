@@ -16,6 +16,8 @@ prompts.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +37,10 @@ def _convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs each of ``channels`` layers by a gate computed from the means of all of them; ``[B, C, N, D]`` -> same."""
+    """The gate by which each of ``channels`` layers is weighed, from the means of all of them.
+
+    ``[B, C, N, D]`` -> ``[B, C, 1, 1]``.
+    """
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -44,8 +49,18 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         means = x.mean(dim=(2, 3), keepdim=True)
-        gate = torch.sigmoid(_convolve(self.fc2, F.gelu(_convolve(self.fc1, means))))
-        return x * gate
+        return torch.sigmoid(_convolve(self.fc2, F.gelu(_convolve(self.fc1, means))))
+
+
+def _mix(x: Tensor, excitation: SqueezeExcitation, conv: nn.Conv2d) -> Tensor:
+    """``conv`` of the layers of ``x`` ``[B, C, N, D]``, each weighed by its gate: fewer layers of the same size.
+
+    The gates go into the weights of the 1x1 convolution and that is a matrix product: a layer has a million values, and
+    so they are read once.
+    """
+    weights = conv.weight.float().flatten(1) * excitation(x).flatten(1)[:, None]  # [B, out, C]
+    mixed: Tensor = weights @ x.flatten(2)
+    return mixed.view(*mixed.shape[:2], *x.shape[2:])
 
 
 class TemporalAlignmentConnector(nn.Module):
@@ -111,8 +126,9 @@ class TemporalAlignmentConnector(nn.Module):
         """
         with torch.autocast(features.device.type, enabled=False):
             x = features.float()
-            for layer in self.LFE:
-                x = _convolve(layer, x) if isinstance(layer, nn.Conv2d) else layer(x)
+            layers: list[Any] = list(self.LFE)
+            for excitation, conv in zip(layers[::2], layers[1::2], strict=True):
+                x = _mix(x, excitation, conv)
             return x.squeeze(1)
 
     def likeness(self, current: Tensor, prior: Tensor) -> Tensor:

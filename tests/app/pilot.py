@@ -41,11 +41,11 @@ class FakeEngine:
     asked: list[dict[str, Any]] = field(default_factory=list)
     closed: bool = False
 
-    def stream(self, comparison: Any, *, cancelled: Callable[[], bool], **asked: Any) -> Iterator[Any]:
+    def stream(self, comparison: Any, asking: Any, *, cancelled: Callable[[], bool], **asked: Any) -> Iterator[Any]:
         from engine.drafting import Draft, Progress, Timings, Token
         from engine.drafting.checks import check
 
-        self.asked.append({"comparison": comparison, **asked})
+        self.asked.append({"comparison": comparison, "asking": asking, **asked})
         yield Progress("images", 0.0, "Looking at the images")
         words, finished, ids = self.text.split(), "stop", []
         for n, word in enumerate(words):

@@ -191,7 +191,7 @@ def test_a_draft_streams_and_is_kept_before_it_is_shown_as_done(pilot: Pilot, pa
     stored = pilot.bench.records.report(pilot.session.report.report.id)
     assert stored.drafts[0].text == TEXT and stored.drafts[0].finished == "stop"
     assert [sentence.text for sentence in stored.revisions[-1].sentences][-1] == "No pneumothorax is seen."
-    assert fake.asked[0]["context"] == "Indication: Chest pain.\nHistory: Smoker."
+    assert fake.asked[0]["asking"].context == "Indication: Chest pain.\nHistory: Smoker."
     assert any(line.kind == "mark" for line in pilot.screen.report.lines), "a demonstration model is named as one"
 
 

@@ -20,7 +20,7 @@ import os
 import pickle
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Draft, Event, ModelInfo, Progress, Scored, Timings, Token
 from engine.drafting.files import Stamp, stamps
+from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
 from engine.imaging.types import Image
 
@@ -74,26 +75,17 @@ class StandIn:
         self.info = ModelInfo("", "stand-in", "libra-tac", sha256, dtype, "none", 0, True, "", "none")
         self.warnings = ("It is not real.",)
 
-    def asked(
-        self, comparison: Comparison, *, section: str, prompt: str | None, context: str, decoding: Decoding
-    ) -> tuple[str, list[int], Decoding]:
-        return prompt or section, [1, -200], decoding.resolved(1000)
+    def asked(self, comparison: Comparison, asking: Asking, *, decoding: Decoding) -> tuple[str, list[int], Decoding]:
+        return asking.prompt or asking.section, [1, -200], decoding.resolved(1000)
 
     def stream(
-        self,
-        comparison: Comparison,
-        *,
-        section: str,
-        prompt: str | None,
-        context: str,
-        decoding: Decoding,
-        hints: Sequence[str],
-        cancelled: Callable[[], bool],
+        self, comparison: Comparison, asking: Asking, *, decoding: Decoding, cancelled: Callable[[], bool]
     ) -> Iterator[Event]:
+        prompt, context = asking.prompt or asking.section, asking.context
         told = json.loads(context[context.index("{") :]) if "{" in context else {}
         yield Progress("images", 0.0, "Looking at the images")
         yield Progress("writing", None, "Writing")
-        words = seen(comparison) if prompt == "seen" else [*self.words.split(), *hints]
+        words = seen(comparison) if prompt == "seen" else [*self.words.split(), *asking.hints]
         shown, finished = "", "stop"
         for n, word in enumerate(words):
             _go_wrong(told, n)
@@ -117,7 +109,7 @@ class StandIn:
             sequences=(Scored(shown, ids, None, (float("-inf"), -0.5)),),
             model=self.info,
             decoding=decoding,
-            prompt=prompt or section,
+            prompt=prompt,
             images=(),
             checks=check(shown, has_prior=has_prior, finished=finished),  # type: ignore[arg-type]
             timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, len(ids), 0),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import Comparison, Decoding, Draft, Engine, Progress, Token
+from engine import Asking, Comparison, Decoding, Draft, Engine, Progress, Token, Turn
 from engine.drafting import engine as engine_module
 from engine.errors import ModelError, PatientMismatch, ResourceError, UnreadableFile, UsageError
 from engine.imaging.types import Patient
@@ -61,7 +61,7 @@ def passes(engine: Engine) -> Iterator[dict[str, list[tuple[int, ...]]]]:
 
 @pytest.mark.parametrize("decoding", [SHORT, BEAMS, replace(SHORT, temperature=0.8, seed=1)])
 def test_stream_is_the_draft_in_the_making(engine: Engine, pair: Comparison, decoding: Decoding) -> None:
-    events = list(engine.stream(pair, context="History: chest pain.", decoding=decoding))
+    events = list(engine.stream(pair, Asking(context="History: chest pain."), decoding=decoding))
     stages = [event.stage for event in events if isinstance(event, Progress)]
     tokens = [event for event in events if isinstance(event, Token)]
     assert stages == ["images", "prompt", "writing"]
@@ -69,7 +69,7 @@ def test_stream_is_the_draft_in_the_making(engine: Engine, pair: Comparison, dec
     draft = events[-1]
     assert draft.timings.tokens == len(tokens)
     assert draft == replace(
-        engine.draft(pair, context="History: chest pain.", decoding=decoding), timings=draft.timings
+        engine.draft(pair, Asking(context="History: chest pain."), decoding=decoding), timings=draft.timings
     )
     if decoding.num_beams == 1:
         assert [token.id for token in tokens] == list(draft.token_ids)
@@ -78,7 +78,7 @@ def test_stream_is_the_draft_in_the_making(engine: Engine, pair: Comparison, dec
 
 
 def test_a_draft_says_what_it_was_made_of(engine: Engine, pair: Comparison) -> None:
-    draft = engine.draft(pair, context="Indication: cough.", decoding=SHORT)
+    draft = engine.draft(pair, Asking(context="Indication: cough."), decoding=SHORT)
     assert draft.prompt.endswith("image. Following clinical context: Indication: cough. ASSISTANT:")
     assert draft.prompt_token_ids.count(-200) == 1
     assert [(use.role, use.sha256) for use in draft.images] == [
@@ -129,7 +129,7 @@ def test_what_was_seen_of_an_image_is_kept(
     assert len(passes["tower"]) == 1
     engine.draft(pair, decoding=SHORT)
     assert len(passes["tower"]) == 2
-    again = engine.draft(single, section="impression", decoding=SHORT)
+    again = engine.draft(single, Asking(section="impression"), decoding=SHORT)
     assert len(passes["tower"]) == 2
     assert engine.draft(single, decoding=SHORT).token_ids == first.token_ids
     assert "impression" in again.prompt
@@ -140,12 +140,12 @@ def test_a_second_question_about_the_same_images(
     engine: Engine, pair: Comparison, single: Comparison, decoding: Decoding,
     passes: dict[str, list[tuple[int, ...]]],
 ) -> None:  # fmt: skip
-    expected = engine.draft(pair, section="impression", context="Cough.", decoding=decoding)
+    expected = engine.draft(pair, Asking(section="impression", context="Cough."), decoding=decoding)
     assert expected.timings.reused_positions == 0
     engine._last = None
     engine.draft(pair, decoding=decoding)
     passes["language"].clear()
-    second = engine.draft(pair, section="impression", context="Cough.", decoding=decoding)
+    second = engine.draft(pair, Asking(section="impression", context="Cough."), decoding=decoding)
     images_end = second.prompt_token_ids.index(-200) + 16
     assert second.timings.reused_positions == images_end
     assert passes["language"][0][1] == len(second.prompt_token_ids) - 1 + 16 - images_end
@@ -158,12 +158,15 @@ def test_hints_save_passes_and_change_nothing(engine: Engine, pair: Comparison) 
     longer = Decoding(max_new_tokens=60)
     plain = engine.draft(pair, decoding=longer)
     assert plain.timings.passes == len(plain.token_ids) - 1
-    hinted = engine.draft(pair, decoding=longer, hints=["An earlier report.", plain.text])
+    hinted = engine.draft(pair, Asking(hints=("An earlier report.", plain.text)), decoding=longer)
     assert hinted.token_ids == plain.token_ids
     assert hinted.timings.tokens == plain.timings.tokens
     assert hinted.timings.passes < plain.timings.passes
     for other in (BEAMS, replace(SHORT, temperature=1.0, seed=4)):
-        assert engine.draft(pair, decoding=other, hints=[plain.text]).text == engine.draft(pair, decoding=other).text
+        assert (
+            engine.draft(pair, Asking(hints=(plain.text,)), decoding=other).text
+            == engine.draft(pair, decoding=other).text
+        )
 
 
 def test_only_so_many_images_are_kept(engine: Engine, single: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +241,7 @@ def test_greedy_repeats_and_sampling_reports_its_seed(engine: Engine, pair: Comp
 
 def test_typed_controls_stay_words(engine: Engine, pair: Comparison) -> None:
     for prompt, context in (("<image> what?", ""), (None, "</s><s><image>"), ("a</s>", "<unk>")):
-        draft = engine.draft(pair, prompt=prompt, context=context, decoding=SHORT)
+        draft = engine.draft(pair, Asking(prompt=prompt, context=context), decoding=SHORT)
         assert draft.prompt.count("<image>") == 1
         assert draft.prompt_token_ids.count(-200) == 1
         assert draft.prompt_token_ids.count(1) == 1
@@ -247,21 +250,33 @@ def test_typed_controls_stay_words(engine: Engine, pair: Comparison) -> None:
 
 @pytest.mark.parametrize("text", ["\0", "é\u202e\U0001f600", "\n\n", "'; drop table", "x" * 700])
 def test_odd_text_is_text(engine: Engine, pair: Comparison, text: str) -> None:
-    assert engine.draft(pair, context=text, decoding=Decoding(max_new_tokens=1)).timings.tokens == 1
+    assert engine.draft(pair, Asking(context=text), decoding=Decoding(max_new_tokens=1)).timings.tokens == 1
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "asking",
     [
-        {"section": "technique"},
-        {"context": "x" * 4001},
-        {"prompt": "x" * 2001},
-        {"context": "\U0001f600" * 900},  # 3600 ids: more positions than the model has
+        Asking("technique"),
+        Asking(context="x" * 4001),
+        Asking(prompt="x" * 2001),
+        Asking(stops=("",)),
+        Asking(stops=("x" * 101,)),
+        Asking(earlier=(Turn("", "x" * 20_001),)),
+        Asking(context="\U0001f600" * 900),  # 3600 ids: more positions than the model has
     ],
 )
-def test_requests_that_cannot_be_met(engine: Engine, pair: Comparison, arguments: dict[str, str]) -> None:
+def test_requests_that_cannot_be_met(engine: Engine, pair: Comparison, asking: Asking) -> None:
     with pytest.raises(UsageError):
-        engine.draft(pair, **arguments)  # type: ignore[arg-type]
+        engine.draft(pair, asking)
+
+
+def test_a_further_question(engine: Engine, pair: Comparison) -> None:
+    first = engine.draft(pair, decoding=SHORT)
+    asking = Asking(prompt="What changed?", context="Cough.", earlier=(Turn("", first.text),))
+    second = engine.draft(pair, asking, decoding=SHORT)
+    ahead = engine.draft(pair, Asking(context="Cough."), decoding=SHORT).prompt
+    assert second.prompt == f"{ahead} {first.text}</s>USER: What changed? ASSISTANT:"
+    assert second.timings.reused_positions == first.timings.reused_positions > 0
 
 
 def test_no_more_tokens_than_positions(engine: Engine, pair: Comparison) -> None:
@@ -272,13 +287,13 @@ def test_no_more_tokens_than_positions(engine: Engine, pair: Comparison) -> None
 
 
 def test_nan_is_a_model_error_and_the_engine_goes_on(engine: Engine, pair: Comparison) -> None:
-    head = engine._loaded.model.language_model.lm_head.weight
-    kept = head[0, 0].clone()
+    norm = engine._loaded.model.language_model.model.norm.weight
+    kept = norm[0].clone()
     with torch.no_grad():
-        head[0, 0] = torch.nan
+        norm[0] = torch.nan
         with pytest.raises(ModelError, match="not numbers"):
             engine.draft(pair, decoding=SHORT)
-        head[0, 0] = kept
+        norm[0] = kept
     engine.draft(pair, decoding=SHORT)
 
 

@@ -13,7 +13,7 @@ import tiny_multimodal
 from PIL import Image
 from tiny_multimodal import Plain
 
-from engine import Comparison, Decoding, Draft, Engine, Token
+from engine import Asking, Comparison, Decoding, Draft, Engine, Token
 from engine.errors import InputError, UsageError
 
 SHORT = Decoding(max_new_tokens=16)
@@ -43,7 +43,7 @@ def plain(engine: Engine, folder: Path, draft: Draft, *files: Path) -> Plain:
 
 def test_a_draft_of_two_images(engine: Engine, folder: Path, pair: Comparison, pictures: tuple[Path, Path]) -> None:
     current, prior = pictures
-    events = list(engine.stream(pair, context="History: cough.", decoding=SHORT))
+    events = list(engine.stream(pair, Asking(context="History: cough."), decoding=SHORT))
     draft = events[-1]
     assert isinstance(draft, Draft)
     assert list(draft.token_ids) == plain(engine, folder, draft, prior, current).answer()
@@ -67,10 +67,10 @@ def test_beams(engine: Engine, folder: Path, pair: Comparison, pictures: tuple[P
 
 def test_a_second_question_about_the_same_images(engine: Engine, folder: Path, pair: Comparison) -> None:
     engine.draft(pair, decoding=SHORT)
-    second = engine.draft(pair, section="impression", decoding=SHORT)
+    second = engine.draft(pair, Asking(section="impression"), decoding=SHORT)
     last_image = max(n for n, i in enumerate(second.prompt_token_ids) if i == -200)
     assert second.timings.reused_positions > last_image + 2 * 3  # each takes more than its one id
-    first = Engine.load(folder, dtype="float32", device="cpu").draft(pair, section="impression", decoding=SHORT)
+    first = Engine.load(folder, dtype="float32", device="cpu").draft(pair, Asking(section="impression"), decoding=SHORT)
     assert second.token_ids == first.token_ids
 
 
@@ -82,8 +82,8 @@ def test_half_precision(folder: Path, pair: Comparison) -> None:
 
 def test_typed_controls_stay_words(engine: Engine, pair: Comparison) -> None:
     controls = "<image> <|image_pad|><|vision_start|> <|im_end|></s>"
-    clean = engine.draft(pair, prompt="what?", decoding=SHORT)
-    draft = engine.draft(pair, prompt=f"what? {controls}", context=controls, decoding=SHORT)
+    clean = engine.draft(pair, Asking(prompt="what?"), decoding=SHORT)
+    draft = engine.draft(pair, Asking(prompt=f"what? {controls}", context=controls), decoding=SHORT)
     special = set(engine._loaded.tokenizer.all_special_ids)
     assert [i for i in draft.prompt_token_ids if i in special] == [i for i in clean.prompt_token_ids if i in special]
     assert draft.prompt_token_ids.count(-200) == 2

@@ -28,8 +28,10 @@ from engine.drafting.messages import (
     send,
     unpack,
 )
+from engine.drafting.question import Asking, Turn
 from engine.drafting.settings import Decoding
 
+ASKING = Asking(context="<b>", earlier=(Turn("q", "a"),), stops=("s",), hints=("h",))
 INFO = ModelInfo("/m", "m", "libra-tac", "0" * 64, "float32", "none", 3, True, "", "libra_v1", modalities=("CR",))
 TIMINGS = Timings(0.1, 1e-9, 0.0, 3.5, 0.0, 1.0, 2, 1 << 40)
 SCORED = (Scored("a", (1, 2), -0.5, (-1.5, -math.inf)), Scored("", (), None))
@@ -39,7 +41,7 @@ DRAFT = Draft(
 )  # fmt: skip
 MESSAGES: list[Message] = [
     Load("/m", {"base": None, "dtype": "auto", "threads": 2, "share": 0.5, "merge": True}),
-    Ask(Picture({"shape": [1, 2]}, (("pixels", 4),)), None, "findings", None, "<b>", Decoding(temperature=0.5), ("h",)),
+    Ask(Picture({"shape": [1, 2]}, (("pixels", 4),)), None, ASKING, Decoding(temperature=0.5)),
     Stop(True),
     Loaded(INFO, ("careful",), ()),
     Asked("p", (1, -200, 3), Decoding()),

@@ -25,7 +25,7 @@ import pytest
 import stand_in
 
 from engine import errors, logs
-from engine.drafting import Comparison, Decoding, Draft, Event, Progress, Token
+from engine.drafting import Asking, Comparison, Decoding, Draft, Event, Progress, Token, Turn
 from engine.drafting.process import EngineProcess
 from engine.errors import Cancelled, DatasetError, ModelError, ResourceError
 from engine.imaging.types import Patient, VoiLut
@@ -127,30 +127,30 @@ def test_events_draft_and_model_are_those_of_the_engine_behind(folder: Path, loa
     engine = load(dtype="bfloat16", threads=1)
     behind, _ = stand_in.load(str(folder), {"dtype": "bfloat16"})
     assert (engine.info, engine.warnings) == (behind.info, behind.warnings)
-    asked: dict[str, Any] = {"section": "findings", "prompt": None, "context": "Cough.", "hints": ("Hint,", "hint.")}
+    asking = Asking(context="Cough.", earlier=(Turn("", "No."),), stops=("x",), hints=("Hint,", "hint."))
     decoding = Decoding(max_new_tokens=3, num_beams=2)
-    expected = list(behind.stream(pair, decoding=decoding.resolved(1000), cancelled=lambda: False, **asked))
-    assert list(engine.stream(pair, decoding=decoding, **asked)) == expected
-    assert engine.draft(pair, decoding=decoding, **asked) == expected[-1]
+    expected = list(behind.stream(pair, asking, decoding=decoding.resolved(1000), cancelled=lambda: False))
+    assert list(engine.stream(pair, asking, decoding=decoding)) == expected
+    assert engine.draft(pair, asking, decoding=decoding) == expected[-1]
 
 
 def test_pixels_arrive_as_they_are_and_nothing_says_whose_they_are(engine: EngineProcess, pair: Comparison) -> None:
     images = [image for image in (pair.current, pair.prior) if image is not None]
-    answer = engine.draft(pair, prompt="seen").text.split()
+    answer = engine.draft(pair, Asking(prompt="seen")).text.split()
     assert answer[::2] == [stand_in.arrays(image) for image in images]
     assert {*answer[1::2]} == {repr((Patient(), "", "", "", "", None)).replace(" ", "")}
-    alone = engine.draft(Comparison(pair.current), prompt="seen").text.split()
+    alone = engine.draft(Comparison(pair.current), Asking(prompt="seen")).text.split()
     assert alone == answer[:2]
 
 
 def test_an_image_as_large_as_films_are(engine: EngineProcess, pair: Comparison) -> None:
     film = replace(pair.current, pixels=np.full((3000, 2500), 7, np.uint16), padding=None, rgb=None, luts=())
-    assert engine.draft(Comparison(film, film), prompt="seen").text.split()[0] == stand_in.arrays(film)
+    assert engine.draft(Comparison(film, film), Asking(prompt="seen")).text.split()[0] == stand_in.arrays(film)
 
 
 @pytest.mark.parametrize("name", [name for name in errors.__all__ if name != "IntervalError"])
 def test_every_error_passes_with_its_class_and_what_it_says(engine: EngineProcess, name: str, pair: Comparison) -> None:
-    seen, error = tried(engine.stream(pair, context=told(**{"raise": name, "after": 0})))
+    seen, error = tried(engine.stream(pair, Asking(context=told(**{"raise": name, "after": 0}))))
     assert type(error) is getattr(errors, name) and str(error) == f"It is a {name}."
     assert getattr(error, "problems", ()) == (("one", "two") if name == "ModelError" else ())
     assert getattr(error, "rows", ()) == (((3, "three"),) if isinstance(error, DatasetError) else ())
@@ -176,7 +176,7 @@ def test_loading_can_be_cancelled(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_after_some_words_keeps_them(engine: EngineProcess, pair: Comparison) -> None:
-    seen, error = tried(engine.stream(pair, context=told(**{"raise": "ResourceError", "after": 3})))
+    seen, error = tried(engine.stream(pair, Asking(context=told(**{"raise": "ResourceError", "after": 3}))))
     assert isinstance(error, ResourceError)
     draft = seen[-1]
     assert isinstance(draft, Draft) and (draft.text, draft.finished) == ("The heart is", "cancelled")
@@ -187,7 +187,7 @@ def test_a_fault_ends_the_process_it_happened_in(
     engine: EngineProcess, pair: Comparison, logged: Callable[[], str]
 ) -> None:
     first = engine.pid
-    seen, error = tried(engine.stream(pair, context=told(**{"raise": "fault", "after": 2})))
+    seen, error = tried(engine.stream(pair, Asking(context=told(**{"raise": "fault", "after": 2}))))
     assert not isinstance(error, errors.IntervalError), "it is reported as a fault of the program"
     assert isinstance(seen[-1], Draft) and seen[-1].text == "The heart"
     assert engine.draft(pair).finished == "stop" and engine.pid != first
@@ -199,7 +199,7 @@ def test_a_fault_ends_the_process_it_happened_in(
 
 def test_cancelled_while_writing_is_at_most_one_token_later(engine: EngineProcess, pair: Comparison) -> None:
     seen: list[Event] = []
-    events = engine.stream(pair, context=told(wait_after=3), cancelled=lambda: len(words(seen)) == 3)
+    events = engine.stream(pair, Asking(context=told(wait_after=3)), cancelled=lambda: len(words(seen)) == 3)
     for event in events:
         seen.append(event)
     # The word goes out before the engine asks whether it should stop: it may be told before the next, or just after.
@@ -212,14 +212,14 @@ def test_cancelled_while_writing_is_at_most_one_token_later(engine: EngineProces
 
 def test_cancelled_before_the_first_word_ends_at_once(engine: EngineProcess, pair: Comparison) -> None:
     pid = engine.pid
-    seen, error = tried(engine.stream(pair, context=told(wait_after=0), cancelled=lambda: True))
+    seen, error = tried(engine.stream(pair, Asking(context=told(wait_after=0)), cancelled=lambda: True))
     assert isinstance(error, Cancelled) and not words(seen)
     assert engine.draft(pair).text == stand_in.WORDS and engine.pid == pid
 
 
 def test_ceasing_to_iterate_cancels(engine: EngineProcess, pair: Comparison) -> None:
     pid = engine.pid
-    events = engine.stream(pair, context=told(wait_after=2))
+    events = engine.stream(pair, Asking(context=told(wait_after=2)))
     for event in events:
         if isinstance(event, Token) and event.id == 1:
             break
@@ -240,7 +240,7 @@ def test_one_stream_at_a_time(engine: EngineProcess, pair: Comparison) -> None:
 def test_closing_gives_what_there_is(engine: EngineProcess, pair: Comparison) -> None:
     seen: list[Event] = []
     with pytest.raises(Cancelled, match="closing"):
-        for event in engine.stream(pair, context=told(wait_after=3)):
+        for event in engine.stream(pair, Asking(context=told(wait_after=3))):
             seen.append(event)
             if len(words(seen)) == 3 and isinstance(event, Token):
                 threading.Thread(target=engine.close).start()
@@ -262,7 +262,7 @@ def test_an_end_while_writing_keeps_the_words_and_starts_again(
     folder: Path, engine: EngineProcess, pair: Comparison, number: int, kind: type[Exception], memory: bool
 ) -> None:
     first = engine.pid
-    seen, error = tried(engine.stream(pair, context=told(signal=int(number), after=4)))
+    seen, error = tried(engine.stream(pair, Asking(context=told(signal=int(number), after=4))))
     assert type(error) is kind and "stopped unexpectedly" in str(error)
     assert ("not enough memory" in str(error)) is memory
     draft = seen[-1]
@@ -278,7 +278,7 @@ def test_an_end_while_writing_keeps_the_words_and_starts_again(
 @posix
 def test_what_is_no_message_is_not_believed(engine: EngineProcess, pair: Comparison) -> None:
     first = engine.pid
-    seen, error = tried(engine.stream(pair, context=told(babble_after=3)))
+    seen, error = tried(engine.stream(pair, Asking(context=told(babble_after=3))))
     assert isinstance(error, ModelError) and "memory" not in str(error), "we have ended it, not the system"
     assert isinstance(seen[-1], Draft) and seen[-1].text == "The heart is"
     assert gone(first) and engine.draft(pair).finished == "stop"
@@ -288,7 +288,7 @@ def test_what_is_no_message_is_not_believed(engine: EngineProcess, pair: Compari
 def test_killed_from_outside_while_it_waits(folder: Path, engine: EngineProcess, pair: Comparison) -> None:
     seen: list[Event] = []
     with pytest.raises(ResourceError):
-        for event in engine.stream(pair, context=told(wait_after=5), decoding=Decoding(num_beams=2)):
+        for event in engine.stream(pair, Asking(context=told(wait_after=5)), decoding=Decoding(num_beams=2)):
             seen.append(event)
             if len(words(seen)) == 5 and isinstance(event, Token):
                 os.kill(engine.pid, signal.SIGKILL)
@@ -302,9 +302,9 @@ def test_killed_from_outside_while_it_waits(folder: Path, engine: EngineProcess,
 def test_an_end_before_the_first_word_is_tried_once_more(
     tmp_path: Path, folder: Path, engine: EngineProcess, pair: Comparison
 ) -> None:
-    draft = engine.draft(pair, context=told(signal=9, once=str(tmp_path / "once")))
+    draft = engine.draft(pair, Asking(context=told(signal=9, once=str(tmp_path / "once"))))
     assert draft.finished == "stop" and len(stand_in.starts(folder)) == 2
-    seen, error = tried(engine.stream(pair, context=told(signal=9)))
+    seen, error = tried(engine.stream(pair, Asking(context=told(signal=9))))
     assert isinstance(error, ResourceError) and not [event for event in seen if not isinstance(event, Progress)]
     assert "loading" in {event.stage for event in seen if isinstance(event, Progress)}
     assert engine.draft(pair).finished == "stop"
@@ -324,7 +324,7 @@ def test_an_end_while_loading_is_said_and_not_repeated(folder: Path, engine: Eng
     with pytest.raises(ResourceError, match="while it loaded the model; probably not enough memory"):
         EngineProcess.load(folder, engine=stand_in.NAME)
     assert len(stand_in.starts(folder)) == 2
-    seen, error = tried(engine.stream(pair, context=told(signal=11, after=1)))
+    seen, error = tried(engine.stream(pair, Asking(context=told(signal=11, after=1))))
     assert isinstance(error, ModelError) and isinstance(seen[-1], Draft)
     with pytest.raises(ResourceError, match="while it loaded"):
         engine.draft(pair)
@@ -336,7 +336,7 @@ def test_an_end_while_loading_is_said_and_not_repeated(folder: Path, engine: Eng
 def test_a_process_that_hangs_is_ended(load: Loader, pair: Comparison) -> None:
     engine = load(silence_s=0.3)
     first = engine.pid
-    _, error = tried(engine.stream(pair, context=told(hang_after=0)))
+    _, error = tried(engine.stream(pair, Asking(context=told(hang_after=0))))
     assert isinstance(error, ResourceError) and "no sign of life" in str(error)
     assert gone(first)
 
@@ -383,11 +383,11 @@ def test_a_model_that_is_gone_is_said_and_works_again_when_it_is_back(
 PARENT = """
 import sys, time, json
 from pathlib import Path
-from engine.drafting import Comparison, EngineProcess
+from engine.drafting import Asking, Comparison, EngineProcess
 engine = EngineProcess.load(sys.argv[1], engine=sys.argv[2])
 print(engine.pid, flush=True)
 if sys.argv[3] == "busy":
-    for event in engine.stream(Comparison.open(sys.argv[4]), context=json.dumps({"hang_after": 0})):
+    for event in engine.stream(Comparison.open(sys.argv[4]), Asking(context=json.dumps({"hang_after": 0}))):
         print("asked", flush=True)
 time.sleep(600)
 """
@@ -455,9 +455,9 @@ def test_it_logs_where_its_parent_does_and_nobodys_name(
 ) -> None:
     engine = load()
     first = engine.pid
-    tried(engine.stream(pair, context=told(**{"raise": "fault", "after": 1, "name": "Phantom^Test"})))
-    tried(engine.stream(pair, context=told(signal=9, after=1)))
-    engine.draft(pair, context="Phantom^Test coughs.")
+    tried(engine.stream(pair, Asking(context=told(**{"raise": "fault", "after": 1, "name": "Phantom^Test"}))))
+    tried(engine.stream(pair, Asking(context=told(signal=9, after=1))))
+    engine.draft(pair, Asking(context="Phantom^Test coughs."))
     written = logged()
     fault = next(line for line in written.splitlines() if "fault in request" in line)
     assert f" {first} " in fault and "ZeroDivisionError" in written and "stand_in.py" in written

@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from engine import Comparison, Decoding, Draft, Engine, Token
-from engine.drafting import EngineProcess, Event, Timings
+from engine.drafting import Asking, EngineProcess, Event, Timings
 from engine.errors import InputError, ModelError, ResourceError, UsageError
 
 SLOW = Decoding(num_beams=32, max_new_tokens=256)
@@ -53,9 +53,9 @@ def test_the_draft_is_the_one_the_engine_makes(demo: Path, engine: EngineProcess
     assert (engine.info, engine.warnings) == (here.info, here.warnings)
     for comparison in (pair, Comparison(pair.current)):
         for decoding in (Decoding(), Decoding(num_beams=3, num_return_sequences=2), Decoding(temperature=1.0, seed=5)):
-            asked = {"context": "Cough.", "decoding": decoding, "hints": ("The heart is normal.",)}
-            expected = list(here.stream(comparison, **asked))  # type: ignore[arg-type]
-            got = list(engine.stream(comparison, **asked))  # type: ignore[arg-type]
+            asking = Asking(context="Cough.", hints=("The heart is normal.",))
+            expected = list(here.stream(comparison, asking, decoding=decoding))
+            got = list(engine.stream(comparison, asking, decoding=decoding))
             assert got[:-1] == expected[:-1]
             last, other = got[-1], expected[-1]
             assert isinstance(last, Draft) and isinstance(other, Draft)
@@ -94,9 +94,9 @@ def test_killed_in_the_middle(engine: EngineProcess, pair: Comparison) -> None:
 
 def test_what_cannot_be_drafted_is_refused_as_ever(engine: EngineProcess, pair: Comparison) -> None:
     with pytest.raises(UsageError, match="no section"):
-        engine.draft(pair, section="technique")
+        engine.draft(pair, Asking(section="technique"))
     with pytest.raises(UsageError, match="too long"):
-        engine.draft(pair, context="x" * 4001)
+        engine.draft(pair, Asking(context="x" * 4001))
     with pytest.raises(InputError, match="modality"):
         engine.draft(Comparison(replace(pair.current, modality="CT")))
 

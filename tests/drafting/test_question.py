@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.drafting.question import ask
+from engine.drafting.question import Asking, Turn, ask
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
 from engine.errors import UsageError
@@ -19,16 +19,24 @@ def same(text: str) -> str:
 
 
 def test_published_wording() -> None:
-    assert ask("findings", None, "", same) == "Provide a detailed description of the findings in the radiology image."
-    assert ask("findings", "  ", " History: chest pain. ", same) == (
+    assert ask(Asking(), same)[0] == "Provide a detailed description of the findings in the radiology image."
+    assert ask(Asking(prompt="  ", context=" History: chest pain. "), same)[0] == (
         "Provide a detailed description of the findings in the radiology image."
         " Following clinical context: History: chest pain."
     )
-    assert ask("findings", " Is there a tube? ", "", same) == "Is there a tube?"
+    assert ask(Asking(prompt=" Is there a tube? "), same)[0] == "Is there a tube?"
 
 
 def test_typed_text_is_made_plain() -> None:
-    assert ask("findings", "a", "b", str.upper) == "A Following clinical context: B"
+    assert ask(Asking(prompt="a", context="b"), str.upper)[0] == "A Following clinical context: B"
+
+
+def test_earlier_turns_and_where_the_context_goes() -> None:
+    earlier = (Turn("", "Clear."), Turn("And the left?", " As before.\n"))
+    question, turns = ask(Asking(prompt="Why?", context="Cough.", earlier=earlier), str.strip)
+    assert question == "Why?"
+    first = "Provide a detailed description of the findings in the radiology image. Following clinical context: Cough."
+    assert turns == [(first, "Clear."), ("And the left?", "As before.")]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +93,15 @@ class TestWriter:
         assert writer.ends(ids)
         assert not writer.ends(ids[:-1])
         assert writer.text(ids) == "clear"
+
+    def test_a_stop_text_of_ones_own(self, tokenizer: Any) -> None:
+        writer = Writer(tokenizer, "</s>", ("IMPRESSION:",))
+        ids = self.ids(tokenizer, "The heart is normal. IMPRESSION: none")
+        ends = [n for n in range(1, len(ids) + 1) if writer.ends(ids[:n])]
+        assert "IMPRESSION:" in tokenizer.decode(ids[: ends[0]])
+        assert "IMPRESSION:" not in tokenizer.decode(ids[: ends[0] - 1])
+        assert writer.text(ids) == "The heart is normal."
+        assert writer.ends([5, tokenizer.eos_token_id])
 
     def test_a_letter_appears_when_all_its_bytes_are_there(self, tokenizer: Any) -> None:
         writer = Writer(tokenizer, "</s>")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 from engine.datasets.libra import Question, read_answers
-from engine.drafting import Check, Comparison, Decoding, Draft, ImageUse, ModelInfo, Timings
+from engine.drafting import Asking, Check, Comparison, Decoding, Draft, ImageUse, ModelInfo, Timings
 from engine.errors import ModelError, UsageError
 from engine.evaluation.answering import answer
 
@@ -25,12 +25,13 @@ class Parrot:
         self.asked: list[tuple[str | None, str]] = []
         self._fail_after = fail_after
 
-    def draft(self, comparison: Comparison, *, prompt: str | None, context: str, decoding: Decoding | None) -> Draft:
+    def draft(self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None) -> Draft:
         if self._fail_after is not None and len(self.seen) >= self._fail_after:
             raise ModelError("The model computed NaN.")
         prior = comparison.prior.sha256 if comparison.prior else None
         self.seen.append((comparison.current.sha256, prior))
-        self.asked.append((prompt, context))
+        prompt = asking.prompt
+        self.asked.append((prompt, asking.context))
         return Draft(
             text=f"Zweite\nZeile {prompt}",
             token_ids=(1, 2),

@@ -29,7 +29,7 @@ class Oracle:
             image = row["image"] if isinstance(row["image"], str) else row["image"][0]
             self.texts[image.removeprefix("images/")] = row["reference"]
 
-    def draft(self, comparison, *, prompt, context, decoding):
+    def draft(self, comparison, asking, *, decoding):
         self.asked += 1
         prior = comparison.prior
         alone = prior is None or prior.sha256 == comparison.current.sha256
