@@ -43,13 +43,11 @@ class DecodingChoice:
 
 @dataclass(frozen=True, eq=False)
 class DraftRequest:
-    """What is asked of the engine. ``prompt`` "" means the section's own."""
+    """What is asked of the engine."""
 
     current: Image
     prior: Image | None
-    section: str
-    prompt: str
-    context: str
+    asking: Asking
     decoding: DecodingChoice
 
 
@@ -150,7 +148,7 @@ class DraftJob:
         request, kept = self.request, False
         events = engine.stream(
             Comparison(request.current, request.prior),
-            Asking(section=request.section, prompt=request.prompt or None, context=request.context),
+            request.asking,
             decoding=Decoding(**asdict(request.decoding)),
             cancelled=self._cancel.is_set,
         )
@@ -179,7 +177,7 @@ def _place(ahead: int) -> str:
 def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:
     """What the draft was made with, as stored and printed."""
     return {
-        "section": request.section,
+        "section": request.asking.section,
         "num_beams": decoding.num_beams,
         "temperature": decoding.temperature,
         "top_p": decoding.top_p,

@@ -17,6 +17,7 @@ from app.services.models import ModelHost
 from app.services.review import Posted
 from app.services.sessions import notify
 from app.services.state import NUMBERS, Case, Exported, Option, Question, Session
+from engine.drafting import Asking
 from engine.errors import Conflict, NotFound, UsageError
 from engine.records import NewDraft, Records, ReportDetail, Sentence
 from engine.reports import export
@@ -108,9 +109,12 @@ class Reporting:
         request = DraftRequest(
             current=case.current,
             prior=case.prior,
-            section=section,
-            prompt=_field(prompt),
-            context=prompt_context(session.indication, session.history),
+            asking=Asking(
+                section=section,
+                prompt=_field(prompt) or None,
+                context=prompt_context(session.indication, session.history),
+                hints=self.records.phrases(detail.report.id),
+            ),
             decoding=decoding,
         )
         report_id = detail.report.id

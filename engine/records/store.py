@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from sqlite_utils import Database
 
 from engine.errors import RecordsError, SignedIsFinal, UsageError
-from engine.records import catalogue, doctor, reports, rows, signing
+from engine.records import catalogue, doctor, phrases, reports, rows, signing
 from engine.records import log as event_log
 from engine.records import search as history_list
 from engine.records.database import HistoryFile, copy_name
@@ -224,6 +224,14 @@ class Records:
         """The report with patient, images, drafts, revisions, signature and events. Raises NotFound."""
         with self._history.reading() as db:
             return reports.detail(db, self._files, report_id)
+
+    def phrases(self, report_id: str) -> tuple[str, ...]:
+        """Texts that a new draft of this report may repeat in part, the likeliest last; see ``phrases.py``.
+
+        Raises NotFound.
+        """
+        with self._history.reading() as db:
+            return phrases.phrases(db, rows.report(db, report_id))
 
     def search(
         self,

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image as PillowImage
 from pilot import PAGE, TEXT, FakeEngine, Pilot, redated
@@ -193,6 +194,31 @@ def test_a_draft_streams_and_is_kept_before_it_is_shown_as_done(pilot: Pilot, pa
     assert [sentence.text for sentence in stored.revisions[-1].sentences][-1] == "No pneumothorax is seen."
     assert fake.asked[0]["asking"].context == "Indication: Chest pain.\nHistory: Smoker."
     assert any(line.kind == "mark" for line in pilot.screen.report.lines), "a demonstration model is named as one"
+
+
+def test_a_draft_is_given_what_it_may_repeat_the_likeliest_last(
+    pilot: Pilot, pair: Path, other: Path, fake: FakeEngine
+) -> None:
+    def signed(text: str, *paths: Path) -> None:
+        pilot.drop(*paths)
+        if pilot.screen.case.question is not None:
+            pilot.answer("0")
+        pilot.write(text)
+        assert pilot.sign().report.signed
+
+    old, new = sorted(pair.rglob("*.dcm"), key=lambda path: pydicom.dcmread(path).StudyDate)
+    signed("Seen before.", old)
+    signed("Of somebody else.", other)
+    pilot.drop(new)
+    pilot.answer("0")
+    assert pilot.screen.panes.prior
+    pilot.draft()
+    assert fake.asked[-1]["asking"].hints == ("Of somebody else.", "Seen before.")
+    fake.text = "Another text."
+    pilot.draft(sure=True)
+    assert fake.asked[-1]["asking"].hints == ("Of somebody else.", "Seen before.", TEXT)
+    pilot.draft(sure=True)
+    assert fake.asked[-1]["asking"].hints[-2:] == (TEXT, "Another text.")
 
 
 def test_asking_five_times_makes_one_draft(pilot: Pilot, pair: Path, fake: FakeEngine) -> None:
