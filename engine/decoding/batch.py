@@ -1,13 +1,14 @@
 """Several prompts answered side by side: every step reads the weights once for all of them.
 
 Each prompt is prefilled by itself (session.py), so that none sees another's padding; then their keys and values are
-laid side by side, padded on the right with a mask, and the rows are decoded together, each at its own positions.
-Greedy only: sampling and beams are done one prompt at a time.
+laid side by side, padded on the right with a mask, and the rows are decoded together, each at its own positions. Rows
+that have ended leave when half of the batch has. Greedy only: sampling and beams are done one prompt at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,7 +32,8 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.is_initialized = True
         self._filled = filled  # bool [rows, P]
-        self._prompt = tuple(_side_by_side([layer.prompt[part] for layer in layers], filled) for part in (0, 1))
+        keys, values = zip(*(layer.give_up() for layer in layers), strict=True)
+        self._prompt = (_side_by_side(keys, filled), _side_by_side(values, filled))
         self._own: Tensor | None = None  # [keys and values, rows, K, room, d]
         self.length = 0
 
@@ -51,6 +53,14 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self.length += 1
         own = self._own[:, :, :, : self.length]
         return Rows(self._prompt[0], own[0], self._filled), Rows(self._prompt[1], own[1], self._filled)
+
+    def keep(self, rows: Tensor, filled: Tensor) -> None:
+        """Only these rows go on, of which ``filled`` tells the positions."""
+        keys, values = self._prompt
+        self._prompt = (keys[rows], values[rows])
+        self._filled = filled
+        if self._own is not None:
+            self._own = self._own[:, rows]
 
     def get_seq_length(self) -> int:
         return int(self._filled.shape[1]) + self.length
@@ -84,8 +94,10 @@ class Batch:
         layers = [session.cache.layers for session in sessions]
         lengths = torch.tensor([session.cache.get_seq_length() for session in sessions])
         device = sessions[0].logits.device
-        filled = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).to(device)
-        self._cache = Cache(layers=[_Layer(same, filled) for same in zip(*layers, strict=True)])
+        self._filled = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).to(device)
+        # One layer after the other: the sessions give up theirs, so that hardly any of it is there twice.
+        self._layers = [_Layer(same, self._filled) for same in zip(*layers, strict=True)]
+        self._cache = Cache(layers=list(self._layers))
         self._next = torch.tensor([session.next_position for session in sessions], device=device)
         self._axes = sessions[0].axes
         self.logits = torch.cat([session.logits for session in sessions])
@@ -102,28 +114,65 @@ class Batch:
         )  # fmt: skip
         return self.logits
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only, in this order."""
+        chosen = torch.tensor(rows, device=self._next.device)
+        self._filled = self._filled[chosen]
+        for layer in self._layers:
+            layer.keep(chosen, self._filled)
+        self._next = self._next[chosen]
+        self.logits = self.logits[chosen]
 
-def greedy(batch: Batch, prompts: Sequence[Sequence[int]], settings: Settings, ends: Ends) -> list[Answer]:
-    """The answer to each of ``prompts`` (ids with the image as one id, for the ban on repeats), greedily."""
-    longest = max(map(len, prompts))
+
+@dataclass(frozen=True)
+class Row:
+    """One prompt of a batch.
+
+    Attributes:
+        prompt_ids: its ids with the image as one id, for the ban on repeats.
+        settings: greedy; ``no_repeat_ngram`` is the same for all rows of a batch.
+        ends: whether the tokens so far end the answer by what they say.
+    """
+
+    prompt_ids: Sequence[int]
+    settings: Settings
+    ends: Ends
+
+
+def greedy(batch: Batch, rows: Sequence[Row]) -> list[Answer]:
+    """The answer to each of ``rows``, in their order. The batch is used up. Raises ModelError as ``Session.step``."""
+    longest = max(len(row.prompt_ids) for row in rows)
     device = batch.logits.device
-    padded = [[NOTHING] * (longest - len(ids)) + list(ids) for ids in prompts]
+    padded = [[NOTHING] * (longest - len(row.prompt_ids)) + list(row.prompt_ids) for row in rows]
     history = torch.tensor(padded, dtype=torch.int64, device=device)
-    answers: list[list[int]] = [[] for _ in prompts]
-    likely: list[list[float]] = [[] for _ in prompts]
-    stopped = [False] * len(prompts)
-    logits = batch.logits
-    for position in range(settings.max_new_tokens):
-        tokens = ban_repeats(logits, history, settings.no_repeat_ngram).argmax(dim=-1)
-        said = logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0].tolist()
-        for row, token in enumerate(tokens.tolist()):
-            if not stopped[row]:
-                answers[row].append(token)
-                likely[row].append(said[row])
-                stopped[row] = token in settings.stop_ids or ends(answers[row])
-        if all(stopped) or position + 1 == settings.max_new_tokens:
+    answers: list[list[int]] = [[] for _ in rows]
+    likely: list[list[float]] = [[] for _ in rows]
+    stopped = [False] * len(rows)
+    inside = list(range(len(rows)))  # the rows by their place in the batch
+    going = set(inside)
+    while True:
+        # 1. choose the next token of every row
+        tokens = ban_repeats(batch.logits, history, rows[0].settings.no_repeat_ngram).argmax(dim=-1)
+        said = batch.logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0].tolist()
+        # 2. append it to the rows that are going on, and close those that end
+        for row, token, value in zip(inside, tokens.tolist(), said, strict=True):
+            if row not in going:
+                continue
+            answers[row].append(token)
+            likely[row].append(value)
+            stopped[row] = token in rows[row].settings.stop_ids or rows[row].ends(answers[row])
+            if stopped[row] or len(answers[row]) == rows[row].settings.max_new_tokens:
+                going.remove(row)
+        if not going:
             break
         history = torch.cat((history, tokens[:, None]), dim=1)
-        logits = batch.step(tokens)
-    rows = zip(answers, likely, stopped, strict=True)
-    return [Answer(tuple(ids), None, ended, tuple(values)) for ids, values, ended in rows]
+        # 3. leave out what has ended: laying out anew costs about a step
+        if 2 * len(going) <= len(inside):
+            places = [place for place, row in enumerate(inside) if row in going]
+            batch.keep(places)
+            inside = [inside[place] for place in places]
+            history, tokens = history[places], tokens[places]
+        # 4. compute what may follow
+        batch.step(tokens)
+    found = zip(answers, likely, stopped, strict=True)
+    return [Answer(tuple(ids), None, ended, tuple(values)) for ids, values, ended in found]

@@ -113,6 +113,11 @@ class Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         assert self._prompt is not None
         return self._prompt
 
+    def give_up(self) -> tuple[Tensor, Tensor]:
+        """The prompt's keys and values as ``prompt``, no longer held here. The layer is used up."""
+        prompt, self._prompt = self.prompt, None
+        return prompt
+
     def get_seq_length(self) -> int:
         return self.length + (0 if self._prompt is None else self._prompt[0].shape[1])
 
