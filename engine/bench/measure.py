@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 import psutil
 import torch
 
+from engine.models.memory import held
+
 SAMPLING_S = 0.02
 """Seconds between two looks at the memory."""
 
@@ -47,7 +49,7 @@ class Run:
 class Memory:
     """Bytes the process took beyond what it had before it loaded the model: at most, and with the model loaded.
 
-    On the CPU resident memory, on a GPU allocated memory of the card.
+    On the CPU memory of its own (mapped files do not count), on a GPU allocated memory of the card.
     """
 
     peak: int
@@ -146,4 +148,4 @@ def _look(watch: Watch) -> None:
 def _used(device: str) -> int:
     if device == "cuda":
         return int(torch.cuda.memory_allocated())
-    return int(psutil.Process().memory_info().rss)
+    return held(torch.device(device))

@@ -49,13 +49,12 @@ class Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     is_sliding = False
 
-    def __init__(self, prompt: tuple[Tensor, Tensor] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.length = 0  # positions of the continuation
         self.open = True  # more of the prompt may come
-        self._prompt = prompt
+        self._prompt: tuple[Tensor, Tensor] | None = None
         self._own: Tensor | None = None  # [keys and values, rows, K, room, d]
-        self.is_initialized = prompt is not None
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """The prompt's keys and values, ``[1, K, P, d]`` each, become the shared part."""
@@ -101,11 +100,13 @@ class Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         if length == 0:
             self._own = None
 
-    def beginning(self, positions: int) -> Layer:
-        """A new layer that begins with the first ``positions`` of this one's prompt, without a copy of them."""
-        assert self._prompt is not None
-        keys, values = self._prompt
-        return Layer((keys[:, :positions], values[:, :positions]))
+    def reopen(self, positions: int) -> None:
+        """Keep the first ``positions`` of the prompt alone; more of it may come again."""
+        self.forget(0)
+        self.open = True
+        if self._prompt is not None:
+            keys, values = self._prompt
+            self._prompt = (keys[:, :positions], values[:, :positions])
 
     @property
     def prompt(self) -> tuple[Tensor, Tensor]:
@@ -135,10 +136,8 @@ class SharedPromptCache(Cache):
     row.
     """
 
-    def __init__(self, layers: list[Layer] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(layer_class_to_replicate=Layer)
-        if layers:
-            self.layers = list(layers)
 
     def close(self) -> None:
         """The prompt is complete."""
@@ -155,9 +154,10 @@ class SharedPromptCache(Cache):
         for layer in self._own():
             layer.forget(length)
 
-    def beginning(self, positions: int) -> SharedPromptCache:
-        """A new cache whose prompt begins with the first ``positions`` of this one's."""
-        return SharedPromptCache([layer.beginning(positions) for layer in self._own()])
+    def reopen(self, positions: int) -> None:
+        """Keep the first ``positions`` of the prompt alone; more of it may come again."""
+        for layer in self._own():
+            layer.reopen(positions)
 
     @property
     def continuation(self) -> int:

@@ -44,8 +44,8 @@ class Session:
             positions: position ids ``[axes, 1, P]`` of a model whose positions are more than a count.
             next_position: with ``positions``: that of the token after the prompt, on all axes.
             boundary: where the part that many prompts share ends; 0 for none.
-            after: an earlier session of the same model; where its prompt is the same up to the same boundary, that part
-                is not computed again.
+            after: an earlier session of the same model, which is used up; where its prompt is the same up to the same
+                boundary, that part is not computed again.
 
         Raises:
             ModelError: the model gives NaN.
@@ -59,10 +59,13 @@ class Session:
         self.next_position = prompt.shape[1] if next_position is None else next_position
         self._boundary = boundary
         self.passes = 0
-        self.reused = boundary if after is not None and after._begins_like(self) else 0
-        self.cache: SharedPromptCache = (
-            after.cache.beginning(boundary) if after is not None and self.reused else SharedPromptCache()
-        )
+        self.reused = boundary if after is not None and self._begins_like(after) else 0
+        self.cache = SharedPromptCache()
+        if after is not None:
+            # Taken over or forgotten, it is gone before this prompt takes memory of its own.
+            self.cache, after.cache = (after.cache if self.reused else self.cache), SharedPromptCache()
+            after._boundary = 0
+            self.cache.reopen(self.reused)
         if boundary and not self.reused:
             self._read(0, boundary)
         self.logits = self._read(boundary, prompt.shape[1])

@@ -22,6 +22,8 @@ Modules, in the order a draft needs them:
     assembly.py       transformers' models from our objects and tensors
     quantisation.py   language models in 8 and 4 bits
     packing.py        linear layers laid out for the processor
+    layers.py         layers replaced without a model being in memory twice
+    memory.py         what memory there is, what is held, and running out of it
     preprocessing.py  a picture -> the tower's pixels
     conversation.py   a question -> the model's prompt
     tokens.py         a prompt -> token ids with the slot of the image

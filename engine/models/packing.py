@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.models.layers import replace_linear
+
 ROWS = 1024
 """Rows the layout is chosen for: those of a prompt. It is the same for a few, where there is room to choose at all."""
 
@@ -32,7 +34,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(layer.weight.data, ROWS)
-        self.bias = None if layer.bias is None else layer.bias.data
+        self.bias = None if layer.bias is None else layer.bias.data.clone()  # no view of a mapped file
 
     def forward(self, values: Tensor) -> Tensor:
         """``values`` times the transposed weight, and the bias."""
@@ -46,15 +48,19 @@ class PackedLinear(nn.Module):
 def pack(model: nn.Module) -> None:
     """Replace the linear layers of ``model`` by packed ones, in place and one after the other.
 
-    Nothing happens where the processor has no such kernels: on a GPU, and in a dtype it cannot compute in.
+    What else it holds on the CPU becomes its own: loaded weights are views of a mapped file, which stays mapped as a
+    whole as long as there is one of them. No layer is replaced where the processor has no such kernels: on a GPU, and
+    in a dtype it cannot compute in.
     """
-    for name, layer in list(model.named_modules()):
-        if type(layer) is nn.Linear and _can_pack(layer.weight) and not any(part in name for part in TRAINED):
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, PackedLinear(layer))
+    replace_linear(model, lambda name, layer: PackedLinear(layer) if _can_pack(name, layer.weight) else None)
+    for parameter in model.parameters():
+        if parameter.device.type == "cpu" and parameter.is_floating_point():
+            parameter.data = parameter.data.clone()
 
 
-def _can_pack(weight: Tensor) -> bool:
+def _can_pack(name: str, weight: Tensor) -> bool:
+    if any(part in name for part in TRAINED):
+        return False
     kernels: Any = torch.ops.mkldnn
     backend: Any = torch.backends.mkldnn
     if weight.device.type != "cpu" or not backend.is_available():

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import UsageError
+from engine.models.layers import replace_linear
 
 METHODS = ("none", "int8", "nf4")
 BYTES = {"int8": 1.0 + 4 / 4096, "nf4": 0.5 + 1 / 64 + 4 / (64 * 256)}
@@ -45,10 +46,11 @@ def quantise(layers: nn.Module, method: str, device: torch.device) -> None:
         return
     # It says at its import which kernels it has not found; that it computes without them is what is wanted here.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    for name, module in list(layers.named_modules()):
-        if type(module) is nn.Linear and module.in_features % BLOCK == 0 == module.out_features % BLOCK:
-            parent, _, child = name.rpartition(".")
-            setattr(layers.get_submodule(parent), child, _quantised(module, method, device))
+    replace_linear(layers, lambda _, layer: _quantised(layer, method, device) if _fits(layer) else None)
+
+
+def _fits(layer: nn.Linear) -> bool:
+    return layer.in_features % BLOCK == 0 == layer.out_features % BLOCK
 
 
 def values(parameter: Tensor) -> int:

@@ -178,13 +178,28 @@ def test_what_differs_is_not_reused() -> None:
     from llama_reference import embeddings, llama
 
     model, prompt = llama(), embeddings(1)
-    before = Session(model, prompt, boundary=6).rest()
     changed = prompt.clone()
     changed[0, 5, 0] += 1
-    assert Session(model, changed, boundary=6, after=before).reused == 0
-    assert Session(model, prompt, boundary=5, after=before).reused == 0
-    assert Session(model, prompt, after=before).reused == 0
-    assert Session(model, prompt, boundary=6, after=before).reused == 6
+
+    def reused(following: torch.Tensor, boundary: int) -> int:
+        before = Session(model, prompt, boundary=6).rest()
+        return Session(model, following, boundary=boundary, after=before).reused
+
+    assert reused(changed, 6) == 0
+    assert reused(prompt, 5) == 0
+    assert reused(prompt, 0) == 0
+    assert reused(prompt, 6) == 6
+
+
+def test_an_earlier_session_is_used_up() -> None:
+    from llama_reference import embeddings, llama
+
+    model, prompt = llama(), embeddings(1)
+    for following in (prompt, embeddings(3)):
+        before = Session(model, prompt, boundary=6).rest()
+        Session(model, following, boundary=6, after=before)
+        assert before.cache.get_seq_length() == 0  # it holds no memory beside the new one
+        assert Session(model, prompt, boundary=6, after=before).reused == 0
 
 
 def test_positions_on_several_axes_are_part_of_what_is_shared() -> None:
@@ -206,6 +221,8 @@ def test_positions_on_several_axes_are_part_of_what_is_shared() -> None:
     other = positions.clone()
     other[1, 0, 4:] += 1
     before.rest()
-    assert Session(model, prompt, other, 5, boundary=4, after=before).reused == 4
+    session = Session(model, prompt, other, 5, boundary=4, after=before)
+    assert session.reused == 4
+    other = other.clone()
     other[1, 0, 3] += 1
-    assert Session(model, prompt, other, 5, boundary=4, after=before).reused == 0
+    assert Session(model, prompt, other, 5, boundary=4, after=session.rest()).reused == 0
