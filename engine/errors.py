@@ -2,6 +2,7 @@
 
     IntervalError                  exit  http
     ├── UsageError                    2   400   the request itself is wrong
+    │   └── TooLong                   2   400   more text than the model has room for
     ├── InputError                    3   422   a file or a data set cannot be used
     │   ├── UnreadableFile            3   422   not an image we read, damaged, hostile or too large
     │   ├── PatientMismatch           3   409   two images that are not known to be of one patient
@@ -37,6 +38,7 @@ __all__ = [
     "RecordsError",
     "ResourceError",
     "SignedIsFinal",
+    "TooLong",
     "UnreadableFile",
     "UsageError",
 ]
@@ -54,6 +56,10 @@ class UsageError(IntervalError):
 
     exit_status = 2
     http_status = 400
+
+
+class TooLong(UsageError):
+    """More text than the model has room for; what came before a question can be left out."""
 
 
 class InputError(IntervalError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.errors import UsageError
+from engine.errors import TooLong, UsageError
 
 SECTIONS = {
     "findings": "Provide a detailed description of the findings in the radiology image.",
@@ -65,7 +65,7 @@ def ask(asking: Asking, plain: Callable[[str], str]) -> tuple[str, list[tuple[st
         plain: breaks up control strings (tokens.as_plain_text with its tokenizer).
 
     Raises:
-        UsageError: an unknown section, or too long a text.
+        UsageError: an unknown section; TooLong: a text that is too long.
     """
     _check(asking)
     questions = [_words(asking.section, turn.question, plain) for turn in asking.earlier]
@@ -93,6 +93,6 @@ def _check(asking: Asking) -> None:
     )
     for what, text, most in texts:
         if len(text) > most:
-            raise UsageError(f"The {what} is too long: {len(text):,} characters, at most {most:,}.")
+            raise TooLong(f"The {what} is too long: {len(text):,} characters, at most {most:,}.")
     if len(asking.stops) > MAX_STOPS or not all(stop.strip() for stop in asking.stops):
         raise UsageError(f"There may be at most {MAX_STOPS} stop texts, and none of them empty.")
