@@ -2,8 +2,9 @@
 
 A draft is: look at the images (once each; what was seen of an image is kept), put the question, write. ``stream`` does
 it as a generator of events, so that whoever iterates sees every token and cancels by ceasing to; ``draft`` is its last
-event. The engine keeps nothing of a patient but the features of the last images, by the hash of their files, and the
-last prompt as the language model saw it: a second question about the same study is answered much sooner.
+event, and ``draft_many`` writes many side by side. The engine keeps nothing of a patient but the features of the last
+images, by the hash of their files, and the last prompt as the language model saw it: a second question about the same
+study is answered much sooner.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import psutil
 import torch
 from torch import Tensor
 
 from engine.decoding.choosing import Answer, Outcome
 from engine.decoding.generate import generate
 from engine.decoding.session import Session
-from engine.drafting.checks import check
+from engine.drafting.batches import Alone, Batches, BatchSize, Item, Result
 from engine.drafting.comparison import Comparison
-from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Progress, Scored, Timings, Token
+from engine.drafting.draft import Draft, Event, Finish, ModelInfo, Progress, Timings, Token
 from engine.drafting.question import Asking, ask
+from engine.drafting.request import Request, images
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
 from engine.errors import InputError, TooLong, UsageError
@@ -32,7 +34,7 @@ from engine.imaging.display import to_pil
 from engine.imaging.types import Image
 from engine.models.checkpoint import load_model
 from engine.models.loaded import LoadedModel
-from engine.models.memory import memory_errors
+from engine.models.memory import held, memory_errors
 from engine.models.packing import pack
 from engine.models.tokens import as_plain_text
 
@@ -117,6 +119,29 @@ class Engine:
         events = self.stream(comparison, asking, decoding=decoding)
         return next(event for event in events if isinstance(event, Draft))
 
+    def draft_many(
+        self, items: Sequence[Item], *, decoding: Decoding | None = None, batch_size: BatchSize = "auto"
+    ) -> Iterator[Result]:
+        """Draft many requests, side by side where that can be done: greedily, one answer each.
+
+        Gives the place of each item among ``items`` with its draft as soon as there is one, in no order, or with the
+        error that this item has: one that cannot be drafted holds up no other. Beams and samples, and all where the
+        size is 1, are drafted one after the other in order. A draft is the one ``draft`` gives; the smaller dtypes
+        round differently in a batch. Its ``timings`` hold an equal share of the time the batch was written in, so that
+        those of all drafts add up. Where memory runs out, half as many go on.
+
+        Args:
+            items: comparisons with what is asked about each.
+            decoding: the same for all; greedy unless given.
+            batch_size: drafts written at once, at most; "auto" for as many as the free memory allows, 16 at most.
+
+        Raises:
+            UsageError: an impossible ``batch_size``.
+        """
+        decoding = decoding or Decoding()
+        alone = Alone(partial(self._request, decoding=decoding), self._see, partial(self.draft, decoding=decoding))
+        return Batches(self._loaded, self._load_s, alone, decoding, batch_size).run(items)
+
     def asked(
         self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None
     ) -> tuple[str, list[int], Decoding]:
@@ -124,11 +149,8 @@ class Engine:
 
         No image is looked at. Raises the UsageError and InputError of ``stream``.
         """
-        loaded = self._loaded
-        self._check_modalities(comparison)
-        question, earlier = ask(asking, lambda text: as_plain_text(loaded.tokenizer, text))
-        prompt, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None, earlier=earlier)
-        return prompt, prompt_ids, (decoding or Decoding()).resolved(self._room(prompt_ids, comparison))
+        request = self._request(comparison, asking, decoding=decoding)
+        return request.prompt, request.prompt_ids, request.decoding
 
     def stream(
         self,
@@ -157,8 +179,8 @@ class Engine:
         """
         clock = _Clock(self._load_s, self._loaded.device)
         loaded = self._loaded
-        prompt_text, prompt_ids, wanted = self.asked(comparison, asking, decoding=decoding)
-        writer = Writer(loaded.tokenizer, loaded.stop_text, asking.stops)
+        request = self._request(comparison, asking, decoding=decoding)
+        writer = request.writer
 
         yield Progress("images", 0.0, "Looking at the images")
         with memory_errors(NO_MEMORY):
@@ -168,14 +190,14 @@ class Engine:
 
         yield Progress("prompt", None, "Reading the question")
         with memory_errors(NO_MEMORY):
-            put = loaded.embed(prompt_ids, current, prior)
+            put = loaded.embed(request.prompt_ids, current, prior)
             session = Session(
                 loaded.language_model,
                 put.embeddings,
                 put.positions,
                 put.next_position,
                 boundary=put.boundary,
-                after=self._last,
+                after=self._take_last(),
             )
         clock.mark("prefill")
 
@@ -183,8 +205,8 @@ class Engine:
         answers: tuple[Answer, ...] = ()
         finished: Finish = "length"
         shown = ""
-        settings = wanted.settings(loaded.stop_ids, tuple(map(writer.ids, asking.hints)))
-        steps = generate(session, prompt_ids, settings, writer.ends)
+        settings = request.decoding.settings(loaded.stop_ids, request.hints)
+        steps = generate(session, request.prompt_ids, settings, writer.ends)
         try:
             while True:
                 with memory_errors(NO_MEMORY):
@@ -204,26 +226,34 @@ class Engine:
             self._last = session.rest()
         clock.mark("decode")
 
-        text = writer.text(answers[0].token_ids)
-        has_prior = comparison.prior is not None
-        draft = Draft(
-            text=text,
-            token_ids=answers[0].token_ids,
-            prompt_token_ids=tuple(prompt_ids),
-            sequences=tuple(
-                Scored(writer.text(a.token_ids), a.token_ids, a.score, a.log_probabilities) for a in answers
-            ),
-            model=self.info,
-            decoding=wanted,
-            prompt=prompt_text,
-            images=tuple(_uses(comparison)),
-            checks=check(text, has_prior=has_prior, finished=finished),
-            timings=clock.timings(session),
-            has_prior=has_prior,
-            finished=finished,
-        )
+        draft = request.draft(self.info, answers, finished, clock.timings(session))
         log.info("drafted %d tokens with %s, %s", len(draft.token_ids), self.info.sha256[:12], finished)
         yield draft
+
+    def _take_last(self) -> Session | None:
+        """The last session, which goes with whoever takes it: its cache must not be there beside the next one's."""
+        last, self._last = self._last, None
+        return last
+
+    def _request(self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None) -> Request:
+        """What these arguments put to the model. Raises the UsageError and InputError of ``stream``."""
+        loaded = self._loaded
+        self._check_modalities(comparison)
+        question, earlier = ask(asking, lambda text: as_plain_text(loaded.tokenizer, text))
+        prompt, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None, earlier=earlier)
+        positions = loaded.positions(prompt_ids, [(image.columns, image.rows) for _, image in images(comparison)])
+        if loaded.room <= positions:
+            raise TooLong("The prompt and its clinical context are too long for this model; shorten the context.")
+        writer = Writer(loaded.tokenizer, loaded.stop_text, asking.stops)
+        return Request(
+            comparison,
+            prompt,
+            prompt_ids,
+            positions,
+            (decoding or Decoding()).resolved(loaded.room - positions),
+            writer,
+            tuple(map(writer.ids, asking.hints)),
+        )
 
     def _see(self, image: Image) -> Tensor:
         """What the model keeps of one image; kept here by the hash of the image's file."""
@@ -236,31 +266,12 @@ class Engine:
         return known
 
     def _check_modalities(self, comparison: Comparison) -> None:
-        for role, image in _images(comparison):
+        for role, image in images(comparison):
             if not self.info.reads(image.modality):
                 raise InputError(
                     f"The {role} image is of the modality {image.modality}, and the model {self.info.name} "
                     f"reads {' and '.join(self.info.modalities)} only."
                 )
-
-    def _room(self, prompt_ids: list[int], comparison: Comparison) -> int:
-        """Positions left for the answer."""
-        sizes = [(image.columns, image.rows) for _, image in _images(comparison)]
-        room = self._loaded.room - self._loaded.positions(prompt_ids, sizes)
-        if room < 1:
-            raise TooLong("The prompt and its clinical context are too long for this model; shorten the context.")
-        return room
-
-
-def _images(comparison: Comparison) -> Iterator[tuple[str, Image]]:
-    yield "current", comparison.current
-    if comparison.prior is not None:
-        yield "prior", comparison.prior
-
-
-def _uses(comparison: Comparison) -> Iterator[ImageUse]:
-    for role, image in _images(comparison):
-        yield ImageUse(image.sha256, role, image.view.value)
 
 
 class _Clock:
@@ -269,7 +280,6 @@ class _Clock:
     def __init__(self, load_s: float, device: torch.device) -> None:
         self._load_s = load_s
         self._device = device
-        self._process = psutil.Process()
         self._peak = 0
         self._tokens = 0
         self._first_token = 0.0
@@ -311,8 +321,4 @@ class _Clock:
         )
 
     def _watch(self) -> None:
-        if self._device.type == "cuda":
-            used = int(torch.cuda.max_memory_allocated(self._device))
-        else:
-            used = int(self._process.memory_info().rss)
-        self._peak = max(self._peak, used)
+        self._peak = max(self._peak, held(self._device))
