@@ -6,7 +6,9 @@
     draft.py        what comes back: Draft, and the events of a stream
     checks.py       what a reader should know about a drafted text
     writing.py      ids -> text while they arrive
-    engine.py       Engine: load, draft, stream
+    request.py      a request as it is put to the model, and the draft that comes of it
+    batches.py      many requests, decoded side by side
+    engine.py       Engine: load, draft, stream, draft_many
     process.py      EngineProcess: the same door, with the engine in a process of its own, made of
         child.py        the parent's hold on that process
         worker.py       what runs in it

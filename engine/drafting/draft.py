@@ -70,7 +70,9 @@ class Timings:
     """Seconds, measured from the start of this draft (``load_s``: the loading of the model before it).
 
     ``passes``: forward passes of the language model after the prompt's; fewer than ``tokens`` where hints helped.
-    ``reused_positions``: of the prompt, taken from the draft before.
+    ``reused_positions``: of the prompt, taken from the draft before. ``together``: drafts written side by side; encode
+    and prefill are this one's own, decode is its equal share, and first token and whole are the sums of these, so that
+    the wholes of all drafts add up to the time that passed. ``peak_memory_bytes`` is that of all of them.
     """
 
     load_s: float
@@ -83,6 +85,7 @@ class Timings:
     peak_memory_bytes: int
     passes: int = 0
     reused_positions: int = 0
+    together: int = 1
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_json_holds_the_contracts_fields(engine: Engine, pair: Comparison) -> No
     assert {"path", "family", "sha256", "dtype", "quantization"} <= one["model"].keys()
     assert one["timings"].keys() == {
         "load_s", "encode_s", "prefill_s", "first_token_s", "decode_s", "total_s", "tokens", "peak_memory_bytes",
-        "passes", "reused_positions",
+        "passes", "reused_positions", "together",
     }  # fmt: skip
     assert len(one["log_probabilities"]) == len(one["token_ids"])
     two = engine.draft(pair, decoding=replace(BEAMS, num_return_sequences=2)).to_json()
