@@ -46,6 +46,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "viewer": Command("app.main", "open the workbench: compare, draft, correct, sign, export"),
     "draft": Command("engine.cli.draft", "draft a report from a current and a prior image, without a screen"),
+    "chat": Command("engine.cli.chat", "ask about a current and a prior image, question after question"),
     "data": Command("engine.cli.data", "make synthetic phantom studies with their reports and truth"),
     "train": Command("engine.cli.train", "train a model as a configuration file says"),
     "evaluate": Command("engine.cli.evaluate", "answer a file of questions with a model"),
