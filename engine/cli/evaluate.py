@@ -6,8 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.cli import _decoding, _loading
+
+if TYPE_CHECKING:
+    # At run time only after the options are parsed: ``--help`` must not wait for the engine.
+    from engine.drafting.batches import BatchSize
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +30,13 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder the image paths are relative to")
     parser.add_argument("--output", type=Path, metavar="ANSWERS.jsonl", help="where the answers go, line by line")
     parser.add_argument("--resume", action="store_true", help="keep the answers --output already has and go on")
+    parser.add_argument(
+        "--batch-size",
+        type=_batch_size,
+        default="auto",
+        metavar="N",
+        help="answers written side by side at most (default: auto, as the free memory allows)",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N questions or images")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
@@ -61,8 +73,9 @@ def _answer(args: argparse.Namespace) -> int:
     engine = _loading.load(args)
     prior: Prior = "dummy" if args.dummy_prior else "none" if args.without_prior else "true"
     outcome = answer(
-        engine, questions, args.output, decoding=decoding, prior=prior, resume=args.resume, report=_progress
-    )
+        engine, questions, args.output, decoding=decoding, prior=prior, batch_size=args.batch_size,
+        resume=args.resume, report=_progress,
+    )  # fmt: skip
     for identity, reason in outcome.failed[:10]:
         print(f"{identity}: {reason}", file=sys.stderr)
     print(
@@ -81,6 +94,14 @@ def _answer(args: argparse.Namespace) -> int:
         }
         print(json.dumps(result, ensure_ascii=False))
     return InputError.exit_status if outcome.failed else 0
+
+
+def _batch_size(text: str) -> BatchSize:
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("the batch size is a number from 1 on, or auto")
+    return int(text)
 
 
 def _progress(done: int, total: int) -> None:

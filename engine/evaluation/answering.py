@@ -1,30 +1,36 @@
 """Answers for a question file: one draft a question, written line by line, resumable, matched by id.
 
-Each answer is a line of Libra's answer format, flushed before the next begins, so that an interrupted run loses nothing
-it has said. ``metadata`` records what made the answer: the model's hash, the decoding and what stood in for the prior.
-A question whose image cannot be read is left out and named at the end; the others go on.
+Each answer is a line of Libra's answer format, flushed as soon as there is one, so that an interrupted run loses
+nothing it has said. Questions are answered side by side, so the lines come in no order: who reads them goes by their
+ids. ``metadata`` records what made the answer: the model's hash, the decoding and what stood in for the prior. A
+question whose image cannot be read is left out and named at the end; the others go on.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engine.datasets.libra import IMAGE_TEXT, Answer, Question, read_answers
 from engine.drafting import Asking, Comparison, Decoding, Draft, ModelInfo
 from engine.drafting.question import CONTEXT
-from engine.errors import InputError, UsageError
+from engine.errors import InputError, IntervalError, UsageError
 from engine.imaging.reader import Reader
+
+if TYPE_CHECKING:
+    from engine.drafting.batches import BatchSize, Item, Result
 
 log = logging.getLogger(__name__)
 
 Prior = Literal["true", "dummy", "none"]
+
+OPEN = 32
+"""Questions whose images are held at once: enough to find some of about the same length to answer side by side."""
 
 
 class Drafter(Protocol):
@@ -32,8 +38,10 @@ class Drafter(Protocol):
 
     info: ModelInfo
 
-    def draft(self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None) -> Draft:
-        """The finished draft."""
+    def draft_many(
+        self, items: Sequence[Item], *, decoding: Decoding | None, batch_size: BatchSize
+    ) -> Iterator[Result]:
+        """The place of each item with its draft or error, in any order."""
         ...
 
 
@@ -53,6 +61,7 @@ def answer(
     *,
     decoding: Decoding,
     prior: Prior = "true",
+    batch_size: BatchSize = "auto",
     resume: bool = False,
     report: Callable[[int, int], None] | None = None,
 ) -> Outcome:
@@ -60,11 +69,12 @@ def answer(
 
     Args:
         engine: what drafts.
-        questions: in the order they are answered.
+        questions: answered one after the other where ``batch_size`` is 1, else about so many at a time.
         output: the answer file; must not exist unless ``resume``.
         decoding: the same for all.
         prior: "true" shows the prior where a question has one; "dummy" shows the current image in its place, still as
             a pair; "none" shows the current image alone.
+        batch_size: of the engine: so many answers are written side by side at most.
         resume: keep the answers ``output`` already has; a line cut off by a crash is dropped.
         report: called with the questions done and their total.
 
@@ -74,42 +84,62 @@ def answer(
     """
     made_with = {"prior": prior, "model_sha256": engine.info.sha256, "decoding": _plain(decoding)}
     kept = _kept(output, made_with) if resume else _fresh(output)
-    failed: list[tuple[str, str]] = []
-    done = 0
+    waiting = [question for question in questions if question.id not in kept]
+    failed: dict[str, str] = {}
+    written = 0
+    opened = 1 if batch_size == 1 else OPEN
     with output.open("a", encoding="utf-8") as stream, Reader() as reader:
-        for number, question in enumerate(questions, 1):
-            if question.id not in kept:
-                try:
-                    line = _answer(engine, question, decoding, prior, made_with, reader).to_line()
-                except InputError as error:
-                    failed.append((question.id, str(error)))
-                    log.warning("a question was left out: %s", type(error).__name__)
+        for begin in range(0, len(waiting), opened):
+            some = waiting[begin : begin + opened]
+            for question, result in _drafts(engine, some, decoding, prior, batch_size, reader):
+                if isinstance(result, InputError):
+                    failed[question.id] = str(result)
+                    log.warning("a question was left out: %s", type(result).__name__)
+                elif isinstance(result, IntervalError):
+                    raise result
                 else:
-                    stream.write(line)
+                    stream.write(_line(question, result, prior, made_with))
                     stream.flush()
-                    done += 1
-            if report is not None:
-                report(number, len(questions))
-    return Outcome(done, len(questions) - done - len(failed), tuple(failed))
+                    written += 1
+                if report is not None:
+                    report(len(questions) - len(waiting) + written + len(failed), len(questions))
+    left_out = tuple((question.id, failed[question.id]) for question in waiting if question.id in failed)
+    return Outcome(written, len(questions) - len(waiting), left_out)
 
 
-def _answer(
-    engine: Drafter, question: Question, decoding: Decoding, prior: Prior, made_with: dict[str, Any], reader: Reader
-) -> Answer:
-    began = time.perf_counter()
-    prompt, _, context = question.text.replace(IMAGE_TEXT, "").strip().partition(CONTEXT)
-    draft = engine.draft(_shown(question, prior, reader), Asking(prompt=prompt, context=context), decoding=decoding)
-    shown = prior if len(question.images) == 2 else "none"
+def _drafts(
+    engine: Drafter, questions: Sequence[Question], decoding: Decoding, prior: Prior, batch_size: BatchSize,
+    reader: Reader,
+) -> Iterator[tuple[Question, Draft | IntervalError]]:  # fmt: skip
+    """What becomes of each question, in any order."""
+    asked: list[Question] = []
+    items: list[Item] = []
+    for question in questions:
+        prompt, _, context = question.text.replace(IMAGE_TEXT, "").strip().partition(CONTEXT)
+        try:
+            comparison = _shown(question, prior, reader)
+        except InputError as error:
+            yield question, error
+        else:
+            asked.append(question)
+            items.append((comparison, Asking(prompt=prompt, context=context)))
+    for place, result in engine.draft_many(items, decoding=decoding, batch_size=batch_size):
+        yield asked[place], result
+
+
+def _line(question: Question, draft: Draft, prior: Prior, made_with: dict[str, Any]) -> str:
+    has_prior = len(question.images) == 2
     metadata = made_with | {
-        "prior": shown,
-        "has_prior": len(question.images) == 2,
+        "prior": prior if has_prior else "none",
+        "has_prior": has_prior,
         "finished": draft.finished,
         "tokens": len(draft.token_ids),
-        "seconds": round(time.perf_counter() - began, 3),
+        "seconds": round(draft.timings.total_s, 3),
+        "together": draft.timings.together,
         "checks": [check.code for check in draft.checks],
-        "demonstration": engine.info.demonstration,
+        "demonstration": draft.model.demonstration,
     }
-    return Answer(question.id, question.text, draft.text, uuid.uuid4().hex, engine.info.name, metadata)
+    return Answer(question.id, question.text, draft.text, uuid.uuid4().hex, draft.model.name, metadata).to_line()
 
 
 def _shown(question: Question, prior: Prior, reader: Reader) -> Comparison:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +12,33 @@ from PIL import Image as Picture
 
 from engine.datasets.libra import Question, read_answers
 from engine.drafting import Asking, Check, Comparison, Decoding, Draft, ImageUse, ModelInfo, Timings
+from engine.drafting.batches import BatchSize, Item, Result
 from engine.errors import ModelError, UsageError
+from engine.evaluation import answering
 from engine.evaluation.answering import answer
 
 
 class Parrot:
-    """Drafts the hashes it was shown and the question it was asked."""
+    """Drafts the question it was asked, the last item first, and notes the hashes it was shown."""
 
     def __init__(self, info: ModelInfo, fail_after: int | None = None) -> None:
         self.info = info
         self.seen: list[tuple[str, str | None]] = []
         self.asked: list[tuple[str | None, str]] = []
+        self.sizes: list[tuple[int, BatchSize]] = []
         self._fail_after = fail_after
 
-    def draft(self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None) -> Draft:
-        if self._fail_after is not None and len(self.seen) >= self._fail_after:
-            raise ModelError("The model computed NaN.")
+    def draft_many(
+        self, items: Sequence[Item], *, decoding: Decoding | None, batch_size: BatchSize
+    ) -> Iterator[Result]:
+        self.sizes.append((len(items), batch_size))
+        for place in reversed(range(len(items))):
+            if self._fail_after is not None and len(self.seen) >= self._fail_after:
+                yield place, ModelError("The model computed NaN.")
+            else:
+                yield place, self._draft(*items[place], decoding)
+
+    def _draft(self, comparison: Comparison, asking: Asking, decoding: Decoding | None) -> Draft:
         prior = comparison.prior.sha256 if comparison.prior else None
         self.seen.append((comparison.current.sha256, prior))
         prompt = asking.prompt
@@ -74,6 +85,7 @@ def test_answers_have_libras_form(tmp_path: Path, info: ModelInfo, questions: li
     outcome = answer(engine, questions, output, decoding=Decoding())
     assert (outcome.written, outcome.kept, outcome.failed) == (3, 0, ())
     rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    rows.reverse()
     assert [row["question_id"] for row in rows] == ["pair", "single", "other"]
     assert list(rows[0]) == ["question_id", "prompt", "text", "answer_id", "model_id", "metadata"]
     assert rows[0]["prompt"] == questions[0].text
@@ -81,9 +93,8 @@ def test_answers_have_libras_form(tmp_path: Path, info: ModelInfo, questions: li
     assert len({row["answer_id"] for row in rows}) == 3
     assert rows[0]["metadata"]["checks"] == ["repeated"]
     assert [row["metadata"]["prior"] for row in rows] == ["true", "none", "true"]
-    assert engine.asked[0] == ("Describe.", "Cough.")
-    assert engine.asked[1] == ("Describe.", "")
-    assert engine.seen[0][1] is not None and engine.seen[1][1] is None
+    assert engine.asked[::-1] == [("Describe.", "Cough."), ("Describe.", ""), ("Describe.", "")]
+    assert [prior is not None for _, prior in engine.seen[::-1]] == [True, False, True]
 
 
 @pytest.mark.parametrize(("prior", "shown"), [("dummy", "dummy"), ("none", "none")])
@@ -110,8 +121,22 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, info: ModelInfo, questions: 
     outcome = answer(engine, questions, output, decoding=Decoding(), resume=True)
     assert (outcome.written, outcome.kept) == (1, 2)
     assert output.read_text(encoding="utf-8").startswith(before)
-    assert list(read_answers(output)) == ["pair", "single", "other"]
+    assert list(read_answers(output)) == ["other", "single", "pair"]
     assert len(engine.seen) == 1
+
+
+def test_only_so_many_images_are_open_at_once(
+    tmp_path: Path, info: ModelInfo, questions: list[Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "OPEN", 2)
+    engine, reports = Parrot(info), []
+    answer(engine, questions, tmp_path / "a.jsonl", decoding=Decoding(), report=lambda *said: reports.append(said))
+    assert engine.sizes == [(2, "auto"), (1, "auto")]
+    assert reports == [(1, 3), (2, 3), (3, 3)]
+    engine = Parrot(info)
+    answer(engine, questions, tmp_path / "b.jsonl", decoding=Decoding(), batch_size=1)
+    assert engine.sizes == [(1, 1)] * 3
+    assert list(read_answers(tmp_path / "b.jsonl")) == ["pair", "single", "other"]
 
 
 def test_answers_of_different_runs_are_not_mixed(tmp_path: Path, info: ModelInfo, questions: list[Question]) -> None:

@@ -29,7 +29,10 @@ class Oracle:
             image = row["image"] if isinstance(row["image"], str) else row["image"][0]
             self.texts[image.removeprefix("images/")] = row["reference"]
 
-    def draft(self, comparison, asking, *, decoding):
+    def draft_many(self, items, *, decoding, batch_size):
+        return enumerate(self.draft(comparison) for comparison, _ in items)
+
+    def draft(self, comparison):
         self.asked += 1
         prior = comparison.prior
         alone = prior is None or prior.sha256 == comparison.current.sha256
@@ -37,7 +40,8 @@ class Oracle:
         paired = comparison.current.source.replace(".png", "-prior.png")
         has_prior = (self.folder / "images" / paired).exists()
         text = "There is no pleural effusion." if alone and has_prior else reference
-        return SimpleNamespace(text=text, finished="stop", token_ids=(1,), checks=())
+        timings = SimpleNamespace(total_s=0.0, together=1)
+        return SimpleNamespace(text=text, finished="stop", token_ids=(1,), checks=(), timings=timings, model=self.info)
 
 
 @pytest.fixture
