@@ -13,6 +13,7 @@ model has learnt. What does (guessing, precision) is measured on the demonstrati
     measure.py      times and memory of one run, and their medians
     ours.py         the engine's side
     peer.py         the peer's
+    side_by_side.py sixteen drafts at once by the engine, and one by one
     demo.py         guessing and precision on the demonstration model
     machine.py      what ran it, how fast it reads memory, what a step must read at least
     cases.py        measures the cases

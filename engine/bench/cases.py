@@ -11,29 +11,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import paths
-from engine.bench import demo, machine, ours, peer
+from engine.bench import demo, machine, ours, peer, side_by_side
 from engine.bench.demo import Agreement, Guessing
 from engine.bench.material import Pair, Study
 from engine.bench.measure import Measured
 from engine.bench.processes import fresh
 from engine.bench.sizes import Size
-from engine.bench.task import BATCH, DRAFTS, LOOKUP, OURS, PEER, Task
+from engine.bench.task import BATCH, BATCHED, DRAFTS, LOOKUP, OURS, PEER, TOGETHER_KIND, Task
 from engine.errors import ResourceError
 
-NO_BATCH = "the engine drafts one comparison at a time"
 NO_DEMO = "models/demo-tac is not installed"
-"""Reasons."""
+"""A reason."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A kind of draft in one precision: both sides and the bytes a step must read, or the reason why not."""
+    """A kind of draft in one precision: both sides, or the reason why not.
+
+    Attributes:
+        ours, peer: the sides; of BATCH the drafts written together and those written one by one.
+        step_bytes: that a decode step must read at least, divided by the drafts it is for.
+        peer_step_bytes: those of the peer, where they are others.
+    """
 
     case: str
     precision: str
     ours: Measured | None = None
     peer: Measured | None = None
     step_bytes: float = 0.0
+    peer_step_bytes: float | None = None
     reason: str = ""
 
     @property
@@ -60,6 +66,7 @@ class Bench:
 
     Attributes:
         size, model, pairs: the checkpoint and the images; the first pair is for getting warm.
+        repeats: pairs that are drafted from after it; BATCH takes BATCHED.
         studies: phantoms for the demonstration model.
         device, threads: where.
         say: takes progress in words.
@@ -68,6 +75,7 @@ class Bench:
     size: Size
     model: Path
     pairs: Sequence[Pair]
+    repeats: int
     studies: Sequence[Study]
     device: str
     threads: int
@@ -79,7 +87,7 @@ class Bench:
             if case in DRAFTS:
                 yield self._compare(case, precision)
             elif case == BATCH:
-                yield Compared(case, precision, reason=NO_BATCH)
+                yield self._side_by_side(case, precision)
             else:
                 yield self._learnt(case, precision)
 
@@ -91,11 +99,23 @@ class Bench:
         for side in (OURS, PEER):
             self.say(f"{case}, {precision}: {side}")
             try:
-                found[side] = fresh(_measure, side, task, self.pairs, threads=self.threads)
+                found[side] = fresh(_measure, side, task, self.pairs[: self.repeats + 1], threads=self.threads)
             except ResourceError as error:
                 return Compared(case, precision, reason=f"of the {side}: {error}")
         step_bytes = machine.step_bytes(self.size, precision, found[OURS].runs[0].positions, kind.beams, new_tokens)
         return Compared(case, precision, found[OURS], found[PEER], step_bytes)
+
+    def _side_by_side(self, case: str, precision: str) -> Compared:
+        new_tokens = self.size.new_tokens
+        task = Task(self.model, precision, self.device, self.size.patches, new_tokens, TOGETHER_KIND)
+        self.say(f"{case}, {precision}: the engine, one by one and together")
+        try:
+            together, singly = fresh(side_by_side.measure, task, self.pairs[: BATCHED + 1], threads=self.threads)
+        except ResourceError as error:
+            return Compared(case, precision, reason=str(error))
+        one = machine.step_bytes(self.size, precision, singly.runs[0].positions, 1, new_tokens)
+        weights = machine.step_bytes(self.size, precision, 0, 0, 0)
+        return Compared(case, precision, together, singly, one - weights + weights / BATCHED, one)
 
     def _learnt(self, case: str, precision: str) -> Learnt:
         model = paths.models() / "demo-tac"

@@ -11,7 +11,8 @@ from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib.colors import HexColor
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
-from engine.bench.task import OURS, PEER
+from engine.bench.report import measured_sides
+from engine.bench.task import OURS, sides
 
 WIDTH, MARGIN = 760, 24
 LEFT, RIGHT = 160, 190
@@ -29,13 +30,13 @@ STAGES = (("encode", 0x2F5D8A), ("prefill", 0x7FA6CC), ("decode", 0xD9A441))
 
 def svg(result: dict[str, Any]) -> str:
     """A drawing of every case that was measured on both sides, as SVG."""
-    cases = [one for one in result["cases"] if one.get(OURS) and one["case"] != "second"]
+    cases = [one for one in result["cases"] if measured_sides(one) and one["case"] != "second"]
     group = 2 * BAR + GAP + BETWEEN
     height = TOP + len(cases) * group + BOTTOM
     drawing = Drawing(WIDTH, height)
     drawing.add(Rect(0, 0, WIDTH, height, fillColor=HexColor(0xFFFFFF), strokeColor=None))
     _title(drawing, result, height)
-    longest = max((one[who]["total_s"]["median"] for one in cases for who in (OURS, PEER)), default=1.0)
+    longest = max((one[who]["total_s"]["median"] for one in cases for who in sides(one["case"])), default=1.0)
     step = _step(longest)
     scale = (WIDTH - LEFT - RIGHT) / (math.ceil(longest / step) * step)
     floor = BOTTOM - 4
@@ -64,7 +65,8 @@ def _title(drawing: Drawing, result: dict[str, Any], height: float) -> None:
 def _case(drawing: Drawing, one: dict[str, Any], top: float, scale: float) -> None:
     drawing.add(_text(MARGIN, top + 3, one["case"], font=BOLD))
     drawing.add(_text(MARGIN, top - BAR - GAP + 4, one["precision"], colour=PALE))
-    for number, who in enumerate((OURS, PEER)):
+    us, them = sides(one["case"])
+    for number, who in enumerate((us, them)):
         found, y = one[who], top - number * (BAR + GAP)
         drawing.add(_text(LEFT - 8, y + 4, who, anchor="end"))
         x: float = LEFT
@@ -72,8 +74,9 @@ def _case(drawing: Drawing, one: dict[str, Any], top: float, scale: float) -> No
             drawing.add(Rect(x, y, seconds * scale, BAR, fillColor=HexColor(colour), strokeColor=None))
             x += seconds * scale
         words = f"{found['total_s']['median']:.1f} s"
-        if who == PEER and one["ratio"]:
-            words += f", {one['ratio']['total_s']['median']:.1f} times the engine's"
+        if who == them and one["ratio"]:
+            whose = "the engine's" if us == OURS else "as much"
+            words += f", {one['ratio']['total_s']['median']:.1f} times {whose}"
         drawing.add(_text(x + 6, y + 4, words))
 
 

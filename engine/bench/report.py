@@ -1,7 +1,8 @@
 """The result of a bench: as one JSON value, and that value in words, as a table for a terminal or in Markdown.
 
 Ratios are the peer's figure over the engine's: 2 means that the engine needs half. A ratio of runs that wrote
-different tokens in float32 would compare two different things and is absent.
+different tokens in float32 would compare two different things and is absent. Of the case of many drafts at once both
+sides are the engine's: one by one over together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from engine.bench.cases import Compared, Learnt
 from engine.bench.measure import TIMES, Measured, Spread, spreads
-from engine.bench.task import AGREEMENT, BATCH, DRAFTS, LOOKUP, OURS, PEER
+from engine.bench.task import AGREEMENT, BATCH, BATCHED, DRAFTS, LOOKUP, OURS, TOGETHER_KIND, sides
 
 Json = dict[str, Any]
 
@@ -27,15 +28,18 @@ def entry(one: Compared | Learnt, bytes_per_s: float) -> Json:
     named: Json = {"case": one.case, "precision": one.precision, "reason": one.reason or None}
     if isinstance(one, Learnt):
         return named | {"found": None if one.found is None else asdict(one.found)}
+    us, them = sides(one.case)
     if one.ours is None or one.peer is None:
-        return named | {OURS: None, PEER: None, "ratio": None, "same_tokens": None}
+        return named | {us: None, them: None, "ratio": None, "same_tokens": None}
     limit = one.step_bytes / bytes_per_s
-    sides = {OURS: side(one.ours, limit), PEER: side(one.peer, limit)}
+    theirs = limit if one.peer_step_bytes is None else one.peer_step_bytes / bytes_per_s
+    figures = {us: side(one.ours, limit), them: side(one.peer, theirs)}
     comparable = one.precision != "float32" or one.same_tokens
     first = one.ours.runs[0]
-    return named | sides | {
-        "words": DRAFTS[one.case].words,
-        "ratio": ratios(sides[PEER], sides[OURS]) if comparable else None,
+    added = {"decode_s": {us: decode_s(one.ours), them: decode_s(one.peer)}} if one.case == BATCH else {}
+    return named | figures | added | {
+        "words": DRAFTS.get(one.case, TOGETHER_KIND).words,
+        "ratio": ratios(figures[them], figures[us]) if comparable else None,
         "same_tokens": one.same_tokens,
         "positions": first.positions,
         "tokens": len(first.tokens),
@@ -58,6 +62,17 @@ def side(measured: Measured, limit: float) -> Json:
     }
 
 
+def decode_s(measured: Measured) -> float:
+    """Seconds of decoding in all of its runs together."""
+    return sum(run.step_s * (len(run.tokens) - 1) for run in measured.runs)
+
+
+def measured_sides(one: Json) -> tuple[str, str] | None:
+    """The names of the sides of a case that was measured on both."""
+    named = sides(one["case"])
+    return named if one.get(named[0]) else None
+
+
 def ratios(theirs: Json, ours: Json) -> Json:
     """Theirs over ours; min and max are what the spreads allow."""
     found: Json = {}
@@ -70,14 +85,14 @@ def ratios(theirs: Json, ours: Json) -> Json:
 
 
 def same_tokens(cases: Sequence[Json]) -> bool | None:
-    """Whether engine and peer wrote the same in float32 wherever both were measured; None if they were nowhere."""
+    """Whether both sides wrote the same in float32 wherever both were measured; None if they were nowhere."""
     said = [one["same_tokens"] for one in cases if one["precision"] == "float32" and one.get("same_tokens") is not None]
     return all(said) if said else None
 
 
 def table(result: Json, *, markdown: bool = False) -> str:
     """The result for people."""
-    rows = [row for one in result["cases"] if one.get(OURS) for row in _rows(one)]
+    rows = [row for one in result["cases"] if measured_sides(one) for row in _rows(one)]
     parts = [_heading(result)]
     if rows:
         parts.append(_markdown(rows) if markdown else _columns(rows))
@@ -97,7 +112,8 @@ def _heading(result: Json) -> str:
 
 def _rows(one: Json) -> list[list[str]]:
     name = f"{one['case']}, {one['precision']}"
-    return [_figures(name, OURS, one[OURS]), _figures("", PEER, one[PEER]), _ratio_row(one)]
+    us, them = sides(one["case"])
+    return [_figures(name, us, one[us]), _figures("", them, one[them]), _ratio_row(one)]
 
 
 def _figures(name: str, who: str, found: Json) -> list[str]:
@@ -155,10 +171,10 @@ def sentences(result: Json) -> list[str]:
         "cases; the higher one counts. 'of limit' is the time that reading weights and cache once takes, over the "
         "time a token took."
     ]
-    measured = [one for one in result["cases"] if one.get(OURS)]
+    measured = [one for one in result["cases"] if measured_sides(one)]
     if measured:
         lines.append(_quiet(measured))
-    same = result["same_tokens"]
+    same = same_tokens([one for one in result["cases"] if one["case"] != BATCH])
     if same is not None:
         lines.append(
             "Same tokens: engine and peer wrote the same in every float32 draft."
@@ -174,7 +190,7 @@ def sentences(result: Json) -> list[str]:
 
 def _quiet(cases: Sequence[Json]) -> str:
     most, where = max(
-        (one[who]["others"], f"{one['case']}, {one['precision']}: {who}") for one in cases for who in (OURS, PEER)
+        (one[who]["others"], f"{one['case']}, {one['precision']}: {who}") for one in cases for who in sides(one["case"])
     )
     if most < QUIET:
         return f"Quiet: other programs took at most {max(0.0, most):.2f} processor cores while a draft was measured."
@@ -184,7 +200,9 @@ def _quiet(cases: Sequence[Json]) -> str:
 def _sentence(one: Json, cases: Sequence[Json]) -> str:
     name = f"{one['case']}, {one['precision']}"
     if one["reason"]:
-        return f"{name if one['case'] != BATCH else BATCH}: n/a, because {one['reason'].rstrip('.')}."
+        return f"{name}: n/a, because {one['reason'].rstrip('.')}."
+    if one["case"] == BATCH:
+        return _batch(name, one)
     if one["case"] == LOOKUP:
         return _guessing(name, one["found"])
     if one["case"] == AGREEMENT:
@@ -208,6 +226,19 @@ def _guessing(name: str, found: Json) -> str:
         f"{name}: the demonstration model wrote {found['tokens']} tokens in {found['passes']} passes instead of "
         f"{plain} ({plain / found['passes']:.1f} times fewer; decoding was {found['plain_s'] / found['hinted_s']:.1f} "
         f"times as fast), the same text in {found['same']} of {found['cases']} cases."
+    )
+
+
+def _batch(name: str, one: Json) -> str:
+    together, singly = (one["decode_s"][who] for who in sides(BATCH))
+    if not one["same_tokens"]:
+        parted = "DIFFERENT TOKENS" if one["precision"] == "float32" else "other tokens in some, by rounding"
+    else:
+        parted = "the same tokens in all of them"
+    return (
+        f"{name}: the engine decoded {BATCHED} pairs together in {_seconds(together)} s and one by one in "
+        f"{_seconds(singly)} s: {singly / together:.1f} times as fast, with {parted}. The figures above are a draft's "
+        "share; their ratio is one by one / together."
     )
 
 

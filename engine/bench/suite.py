@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from engine.bench.cases import Bench
 from engine.bench.material import write_studies
 from engine.bench.processes import fresh, terminable
 from engine.bench.sizes import SIZES, Size
-from engine.bench.task import AGREEMENT, DRAFTS, LOOKUP, plan
+from engine.bench.task import AGREEMENT, BATCH, BATCHED, DRAFTS, LOOKUP, plan
 from engine.errors import ResourceError, UsageError
 
 DEMO_FILM = 224
@@ -81,16 +81,16 @@ def run(wish: Wish, say: Callable[[str], None]) -> report.Json:
     with terminable(), _folder(wish.keep) as folder:
         planned = plan(wish.cases, wish.precisions)
         model, pairs, studies = folder / "model", [], []
-        if any(case in DRAFTS for case, _ in planned):
+        if any(case in DRAFTS or case == BATCH for case, _ in planned):
             _check_disk(size, folder)
             say(f"making a random model: {size.words}")
             fresh(checkpoint.make, size, model, device, threads=threads)
-            pairs = [study.pair for study in write_studies(folder / "films", wish.repeats + 1, size.film)]
+            pairs = [study.pair for study in write_studies(folder / "films", _pairs(wish, planned), size.film)]
             if wish.keep:
                 say(f"the model stays in {model}")
         if any(case in (LOOKUP, AGREEMENT) for case, _ in planned):
             studies = write_studies(folder / "phantoms", wish.phantoms, DEMO_FILM)
-        bench = Bench(size, model, pairs, studies, device, threads, say)
+        bench = Bench(size, model, pairs, wish.repeats, studies, device, threads, say)
         before = fresh(machine.read_rate, device, threads=threads)
         measured = list(bench.run(planned))
         after = fresh(machine.read_rate, device, threads=threads)
@@ -108,6 +108,11 @@ def run(wish: Wish, say: Callable[[str], None]) -> report.Json:
         "cases": cases,
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def _pairs(wish: Wish, planned: Sequence[tuple[str, str]]) -> int:
+    """Pairs of films the cases need, with the one to get warm."""
+    return 1 + max(wish.repeats, BATCHED if any(case == BATCH for case, _ in planned) else 0)
 
 
 def write(result: report.Json, folder: Path) -> None:

@@ -12,6 +12,8 @@ PRECISIONS_OF = {"cpu": PRECISIONS, "gpu": ("bfloat16", *QUANTISED)}
 """Measured by each suite unless told otherwise."""
 
 OURS, PEER = "engine", "peer"
+TOGETHER, SINGLY = "together", "one by one"
+"""What stands on the two sides of a case: the ratio is the second's figure over the first's."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ DRAFTS = {
     "second": Kind("a second question about the same pair", second=True, new_tokens=8),
 }
 LOOKUP, AGREEMENT, BATCH = "lookup", "agreement", "batch-16"
+TOGETHER_KIND = Kind("16 pairs at once and one by one, both by the engine, a draft's share of the time")
+BATCHED = 16
+"""Pairs of BATCH."""
+
 CASES = (*DRAFTS, LOOKUP, AGREEMENT, BATCH)
 
 
@@ -65,6 +71,11 @@ class Task:
     patches: int
     new_tokens: int
     kind: Kind
+
+
+def sides(case: str) -> tuple[str, str]:
+    """The names of a case's two sides."""
+    return (TOGETHER, SINGLY) if case == BATCH else (OURS, PEER)
 
 
 def precision_options(precision: str) -> dict[str, Any]:

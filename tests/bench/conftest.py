@@ -10,7 +10,7 @@ from bench_run import Ran, bench, dead_process, leave_behind
 
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Two kinds of drafts in float32 and what is not measured yet, beside the remains of an earlier bench."""
+    """Two kinds of drafts and many at once in float32, beside the remains of an earlier bench."""
     root = tmp_path_factory.mktemp("bench")
     home = root / "home"
     leave_behind(home, "bench-of-a-dead-process", dead_process())

@@ -61,10 +61,21 @@ def test_ratios_are_the_peers_figures_over_the_engines(ran: Ran) -> None:
             assert ratio["min"] <= ratio["median"] <= ratio["max"]
 
 
-def test_what_is_not_measured_says_why(ran: Ran) -> None:
+def test_many_at_once_against_one_by_one(ran: Ran) -> None:
     batch = ran.result["cases"][-1]
-    assert batch["ratio"] is None
-    assert f"batch-16: n/a, because {batch['reason']}." in ran.words
+    assert batch["same_tokens"] is True and batch["reason"] is None
+    together, singly = batch["together"], batch["one by one"]
+    assert together.keys() == singly.keys() == FIGURES
+    assert batch["tokens"] == 12 and together["passes"] == singly["passes"] == 11
+    for side, figures in (("together", together), ("one by one", singly)):
+        assert 0 < figures["step_s"]["min"] <= figures["step_s"]["median"] <= figures["step_s"]["max"]
+        assert batch["decode_s"][side] == pytest.approx(16 * 11 * figures["step_s"]["median"], rel=0.9)
+    assert together["step_s"]["min"] == together["step_s"]["max"]  # each has its equal share
+    assert batch["decode_s"]["one by one"] > batch["decode_s"]["together"]
+    assert batch["ratio"]["step_s"]["median"] > 1
+    assert together["bandwidth_share"] and singly["bandwidth_share"]
+    assert "batch-16, float32: the engine decoded 16 pairs together in " in ran.words
+    assert "with the same tokens in all of them" in ran.words
 
 
 def test_files_hold_the_same_for_programs_readers_and_eyes(ran: Ran) -> None:
@@ -76,9 +87,11 @@ def test_files_hold_the_same_for_programs_readers_and_eyes(ran: Ran) -> None:
     assert rows[2][:2] == ["beams-4, float32", "engine"]
     assert rows[3][1] == "peer" and rows[3][7].startswith(f"{whole:.2f}")
     assert "engine and peer wrote the same" in page
+    assert [row[1] for row in rows[-3:]] == ["together", "one by one", "ratio"]
     picture = ElementTree.parse(ran.output / "bench-cpu.svg")
     words = "".join(picture.getroot().itertext())
     assert "beams-4" in words and f"{whole:.1f} s" in words
+    assert "batch-16" in words and "one by one" in words and "times as much" in words
     assert "second" not in words  # a draft of another length would not be comparable
 
 

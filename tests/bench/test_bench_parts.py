@@ -123,6 +123,31 @@ def test_other_tokens_in_float32_are_no_comparison(precision: str, comparable: b
     assert any("round differently" in line for line in said) is comparable
 
 
+def test_what_is_not_measured_says_why() -> None:
+    entry = report.entry(Compared("batch-16", "float32", reason="There is not enough memory."), 1e9)
+    assert entry["ratio"] is entry["same_tokens"] is entry["together"] is None
+    said = report.sentences({"read_rate": {"before": 1e9, "after": 2e9}, "same_tokens": None, "cases": [entry]})
+    assert "batch-16, float32: n/a, because There is not enough memory." in said
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_many_at_once_are_compared_with_the_same_engine(same: bool) -> None:
+    singly = _measured((5, 6, 7), (1, 2, 3 if same else 4))
+    together = replace(_measured((5, 6, 7), (1, 2, 3)), runs=tuple(
+        replace(run, step_s=0.125) for run in _measured((5, 6, 7), (1, 2, 3)).runs
+    ))  # fmt: skip
+    entry = report.entry(Compared("batch-16", "float32", together, singly, 1e9, peer_step_bytes=8e9), 16e9)
+    assert entry["decode_s"] == {"together": 0.5, "one by one": 2.0}
+    assert entry["together"]["bandwidth_share"] == 0.5 and entry["one by one"]["bandwidth_share"] == 1.0
+    assert (entry["ratio"] is not None) is same
+    said = " ".join(
+        report.sentences({"read_rate": {"before": 1e9, "after": 2e9}, "same_tokens": same, "cases": [entry]})
+    )
+    assert "4.0 times as fast" in said and ("DIFFERENT TOKENS" in said) is not same
+    assert "engine and peer" not in said
+    assert report.same_tokens([entry]) is same
+
+
 @pytest.mark.parametrize(("others", "word"), [(0.02, "Quiet"), (0.8, "DISTURBED")])
 def test_other_programs_are_reported(others: float, word: str) -> None:
     one = Compared("greedy", "float32", _measured((5, 6, 7)), _measured((5, 6, 7), others=others), 8e9)
