@@ -20,9 +20,17 @@ def register(parser: argparse.ArgumentParser) -> None:
     running.add_argument("--tower", type=Path, metavar="DIR", help="vision tower (default: the one the model names)")
     running.add_argument("--conversation", metavar="NAME", help="conversation template (default: the model's)")
     running.add_argument(
-        "--quantization", choices=("none", "int8", "nf4"), default="none", help="of the language model's layers"
+        "--quantization",
+        choices=("auto", "none", "int8", "nf4"),
+        default="auto",
+        help="of the language model's layers (default: none if there is memory enough)",
     )
-    running.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    running.add_argument(
+        "--dtype",
+        choices=("auto", "fastest", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="fastest: bfloat16 where the processor computes in it (default: float32, on a GPU bfloat16)",
+    )
     running.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     running.add_argument("--threads", type=int, metavar="N", help="processor threads")
 
@@ -41,6 +49,7 @@ def load(args: argparse.Namespace) -> Engine:
         dtype=args.dtype,
         device=args.device,
         threads=args.threads,
+        beams=args.num_beams,
     )
     for warning in engine.warnings:
         print(warning, file=sys.stderr)

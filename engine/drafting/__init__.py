@@ -8,6 +8,8 @@
     writing.py      ids -> text while they arrive
     request.py      a request as it is put to the model, and the draft that comes of it
     batches.py      many requests, decoded side by side
+    source.py       where a model comes from: its plan, its loading
+    fitting.py      what is done where the memory does not suffice
     engine.py       Engine: load, draft, stream, draft_many
     process.py      EngineProcess: the same door, with the engine in a process of its own, made of
         child.py        the parent's hold on that process

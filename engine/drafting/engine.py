@@ -13,6 +13,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -24,18 +25,20 @@ from engine.decoding.generate import generate
 from engine.decoding.session import Session
 from engine.drafting.batches import Alone, Batches, BatchSize, Item, Result
 from engine.drafting.comparison import Comparison
-from engine.drafting.draft import Draft, Event, Finish, ModelInfo, Progress, Timings, Token
+from engine.drafting.draft import Check, Draft, Event, Finish, ModelInfo, Progress, Timings, Token
+from engine.drafting.fitting import Choice, Rung, below, choose, ran_out
 from engine.drafting.question import Asking, ask
 from engine.drafting.request import Request, images
 from engine.drafting.settings import Decoding
+from engine.drafting.source import Source
 from engine.drafting.writing import Writer
-from engine.errors import InputError, TooLong, UsageError
+from engine.errors import InputError, ResourceError, TooLong, UsageError
 from engine.imaging.display import to_pil
 from engine.imaging.types import Image
-from engine.models.checkpoint import load_model
+from engine.models.checkpoint import choose_device, choose_dtype
 from engine.models.loaded import LoadedModel
-from engine.models.memory import held, memory_errors
-from engine.models.packing import pack
+from engine.models.memory import give_back, held, memory_errors
+from engine.models.quantisation import check as check_method
 from engine.models.tokens import as_plain_text
 
 log = logging.getLogger(__name__)
@@ -54,15 +57,24 @@ class Engine:
     Attributes:
         info: which model, from where, in which dtype.
         warnings: sentences for the user about how it was loaded.
+        plan: the memory it takes; None where nothing can be said.
     """
 
-    def __init__(self, loaded: LoadedModel, load_s: float = 0.0) -> None:
-        self._loaded = loaded
+    def __init__(
+        self, loaded: LoadedModel, load_s: float = 0.0, *, source: Source | None = None, choice: Choice | None = None
+    ) -> None:
         self._load_s = load_s
+        self._source = source
+        self._note = choice.note if choice is not None else ""
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._last: Session | None = None
+        self.plan = choice.plan if choice is not None else None
+        self._hold(loaded)
+
+    def _hold(self, loaded: LoadedModel) -> None:
+        self._loaded = loaded
         self.info: ModelInfo = loaded.info
-        self.warnings = loaded.warnings
+        self.warnings = (*loaded.warnings, self._note) if self._note else loaded.warnings
 
     @classmethod
     def load(
@@ -72,8 +84,9 @@ class Engine:
         base: str | Path | None = None,
         adapter: str | Path | None = None,
         dtype: str = "auto",
-        quantization: str = "none",
+        quantization: str = "auto",
         device: str = "auto",
+        beams: int = 1,
         conversation: str | None = None,
         tower: str | Path | None = None,
         threads: int | None = None,
@@ -84,9 +97,12 @@ class Engine:
             path: a full checkpoint, or an adapter or a projector over a base.
             base: the base of an adapter or projector, instead of the one it names.
             adapter: an adapter folder to put on ``path``.
-            dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU, else float32.
-            quantization: "int8" or "nf4" for the language model's layers, or "none".
+            dtype: "float32", "bfloat16", "float16"; "auto": bfloat16 on a GPU, else float32; "fastest": bfloat16 also
+                on a CPU that computes in it.
+            quantization: "int8" or "nf4" for the language model's layers, "none", or "auto": what fits into the memory
+                there is (fitting.py); then a smaller dtype and the CPU are tried as well.
             device: "cpu", "cuda", or "auto": a GPU if there is one.
+            beams: of the drafts that memory is planned for.
             conversation: name of a conversation template, instead of the one the folder or the catalogue says.
             tower: folder of the vision tower, instead of the one the checkpoint names.
             threads: processor threads of the whole program; PyTorch's choice unless given.
@@ -101,18 +117,16 @@ class Engine:
             if not 1 <= threads <= 1024:
                 raise UsageError("The number of threads must be between 1 and 1024.")
             torch.set_num_threads(threads)
-        loaded = load_model(
-            path,
-            base=base,
-            adapter=adapter,
-            dtype=dtype,
-            quantization=quantization,
-            device=device,
-            tower=tower,
-            template=conversation,
-        )
-        pack(loaded.model)
-        return cls(loaded, time.perf_counter() - began)
+        source = Source(path, base, adapter, tower, conversation)
+        place = choose_device(device)
+        computed = str(choose_dtype(dtype, place)).removeprefix("torch.")
+        method = "none" if quantization == "auto" else check_method(quantization)
+        wished = Rung(place.type, computed, method, beams)
+        if quantization == "auto":
+            choice = choose(wished, source.plan, source.name)
+        else:
+            choice = Choice(wished, source.plan(wished))
+        return cls(source.load(choice.rung), time.perf_counter() - began, source=source, choice=choice)
 
     def draft(self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None) -> Draft:
         """The finished draft; ``stream`` without the events. Arguments and errors as there."""
@@ -177,9 +191,37 @@ class Engine:
             InputError: an image of a modality the model does not read.
             ResourceError: not enough memory.
         """
+        wanted = self._request(comparison, asking, decoding=decoding).decoding
+        notes: list[Check] = []
+        rungs = below(Rung(self._loaded.device.type, self.info.dtype, self.info.quantization, wanted.num_beams))
+        first = rung = next(rungs)
+        while True:
+            try:
+                yield from self._written(comparison, asking, wanted.with_beams(rung.beams), notes, cancelled)
+                return
+            except ResourceError:
+                lower = next(rungs, None)
+                reloads = lower is not None and replace(lower, beams=rung.beams) != rung
+                if lower is None or (reloads and self._source is None) or (cancelled is not None and cancelled()):
+                    raise
+            yield Progress("memory", None, f"There is not enough memory: it is begun again in {lower.words()}")
+            if reloads:
+                self._reload(lower)
+            notes = [Check("memory", ran_out(first, lower))]
+            rung = lower
+
+    def _written(
+        self,
+        comparison: Comparison,
+        asking: Asking,
+        decoding: Decoding,
+        notes: Sequence[Check],
+        cancelled: Callable[[], bool] | None,
+    ) -> Iterator[Event]:
+        """One attempt of ``stream``; ResourceError where memory runs out in it."""
         clock = _Clock(self._load_s, self._loaded.device)
         loaded = self._loaded
-        request = self._request(comparison, asking, decoding=decoding)
+        request = self._request(comparison, asking, decoding=decoding, notes=notes)
         writer = request.writer
 
         yield Progress("images", 0.0, "Looking at the images")
@@ -230,12 +272,26 @@ class Engine:
         log.info("drafted %d tokens with %s, %s", len(draft.token_ids), self.info.sha256[:12], finished)
         yield draft
 
+    def _reload(self, rung: Rung) -> None:
+        """Take the same model with less memory, the one in memory given up first."""
+        assert self._source is not None
+        began = time.perf_counter()
+        log.info("memory ran out; loading %s in %s", self.info.sha256[:12], rung.precision)
+        self._features.clear()
+        self._last = None
+        del self._loaded
+        give_back()
+        self._hold(self._source.load(rung))
+        self._load_s = time.perf_counter() - began
+
     def _take_last(self) -> Session | None:
         """The last session, which goes with whoever takes it: its cache must not be there beside the next one's."""
         last, self._last = self._last, None
         return last
 
-    def _request(self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None) -> Request:
+    def _request(
+        self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None, notes: Sequence[Check] = ()
+    ) -> Request:
         """What these arguments put to the model. Raises the UsageError and InputError of ``stream``."""
         loaded = self._loaded
         self._check_modalities(comparison)
@@ -253,6 +309,7 @@ class Engine:
             (decoding or Decoding()).resolved(loaded.room - positions),
             writer,
             tuple(map(writer.ids, asking.hints)),
+            (*([Check("memory", self._note)] if self._note else ()), *notes),
         )
 
     def _see(self, image: Image) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.decoding.choosing import Answer
 from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
-from engine.drafting.draft import Draft, Finish, ImageUse, ModelInfo, Scored, Timings
+from engine.drafting.draft import Check, Draft, Finish, ImageUse, ModelInfo, Scored, Timings
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
 from engine.imaging.types import Image
@@ -25,6 +25,7 @@ class Request:
         decoding: every setting as it is used.
         writer: turns the answer's ids into text, and knows the texts that end it.
         hints: as ids.
+        notes: what a reader should know of how it was drafted.
     """
 
     comparison: Comparison
@@ -34,6 +35,7 @@ class Request:
     decoding: Decoding
     writer: Writer
     hints: tuple[tuple[int, ...], ...]
+    notes: tuple[Check, ...] = ()
 
     def draft(self, model: ModelInfo, answers: Sequence[Answer], finished: Finish, timings: Timings) -> Draft:
         """The draft that these answers make, best first."""
@@ -50,7 +52,7 @@ class Request:
             decoding=self.decoding,
             prompt=self.prompt,
             images=tuple(ImageUse(image.sha256, role, image.view.value) for role, image in images(self.comparison)),
-            checks=check(text, has_prior=has_prior, finished=finished),
+            checks=(*check(text, has_prior=has_prior, finished=finished), *self.notes),
             timings=timings,
             has_prior=has_prior,
             finished=finished,

@@ -72,6 +72,12 @@ class Decoding:
             max_new_tokens=min(self.max_new_tokens, room),
         )
 
+    def with_beams(self, beams: int) -> Decoding:
+        """The same with so many beams at most, and no more texts than beams."""
+        if beams >= self.num_beams:
+            return self
+        return replace(self, num_beams=beams, num_return_sequences=min(self.num_return_sequences, beams))
+
     def settings(self, stop_ids: tuple[int, ...], lookup: tuple[tuple[int, ...], ...] = ()) -> Settings:
         """The complete settings of the decoder; only after ``resolved``."""
         from engine.decoding.choosing import Settings  # imports torch, which a program that only asks does not need

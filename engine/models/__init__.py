@@ -35,6 +35,8 @@ and, around the folder of installed models:
     contents.py       which files make a model, an adapter, a projector or a tower
     survey.py         a folder as what it is: what is wrong with it, what it lacks on this machine
     footprint.py      the memory its weights take, by precision
+    demand.py         the sizes that the rest of its memory follows from
+    plan.py           the memory of a draft, before anything is loaded
     installed.py      models/: what lies in it, room for another one, taking one away
     provenance.py     interval.json as it is written when a model is installed
     adding.py         installing from a folder

@@ -68,7 +68,7 @@ def load_model(
         base: the base of an adapter or projector, instead of the one it names.
         adapter: an adapter folder to put on ``path``.
         merge: add an adapter to the weights instead of keeping it beside them.
-        dtype: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU, else float32.
+        dtype: "float32", "bfloat16", "float16", "auto" or "fastest"; see choose_dtype.
         quantization: "int8" or "nf4" for the language model's layers, or "none".
         device: "cpu", "cuda" (or "cuda:1"), or "auto": the first GPU if there is one.
         tower: folder of the vision tower, instead of the one the checkpoint names.
@@ -105,12 +105,23 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name; "auto" is bfloat16 on a GPU and float32 on a CPU. Raises UsageError for another name."""
+    """The dtype of that name. Raises UsageError for another one.
+
+    "auto" is bfloat16 on a GPU and float32 on a CPU; "fastest" is bfloat16 as well on a CPU that computes in it.
+    """
+    if dtype == "fastest":
+        return torch.bfloat16 if device.type == "cuda" or _computes_in_bfloat16() else torch.float32
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if dtype not in DTYPES:
-        raise UsageError(f"There is no dtype named {dtype!r}; use auto, {', '.join(DTYPES)}.")
+        raise UsageError(f"There is no dtype named {dtype!r}; use auto, fastest, {', '.join(DTYPES)}.")
     return DTYPES[dtype]
+
+
+def _computes_in_bfloat16() -> bool:
+    """Whether the processor has instructions for it (AVX512-BF16, AMX); without them it is slower than float32."""
+    known: Any = torch.cpu
+    return bool(known._is_avx512_bf16_supported() or known._is_amx_tile_supported())
 
 
 def save_model(

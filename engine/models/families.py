@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.models import libra, llava, qwen2vl
 
 if TYPE_CHECKING:
+    from engine.models.demand import Demand
     from engine.models.loaded import LoadedModel, Precision
     from engine.models.recognition import ModelFolder
     from engine.models.record import Record
@@ -33,6 +34,9 @@ class Family(Protocol):
         self, config: Mapping[str, Any], found: Weights, preprocessor: Mapping[str, Any] | None, record: Record
     ) -> Iterator[str]:
         """Everything that keeps a folder from being used, by its headers; its tokenizer and tower aside."""
+
+    def demand(self, folder: ModelFolder) -> Demand:
+        """The sizes its memory follows from, of an examined folder without problems."""
 
     def load(self, folder: ModelFolder, how: Precision) -> LoadedModel:
         """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""

@@ -52,14 +52,14 @@ def _bytes(name: str, entry: Entry, precision: str) -> int:
         return 8 * count
     if precision == "float32":
         return 4 * count
-    if precision == "bfloat16" or not _is_quantised(name, entry):
+    if precision == "bfloat16" or not is_quantised(name, entry):
         return 2 * count
     if precision == "int8":
         return count + 4 * entry.shape[0]  # a float32 scale for each row
     return -(-count // 2) - (-count // _BLOCK) - 4 * (-count // (_BLOCK * _BLOCKS))
 
 
-def _is_quantised(name: str, entry: Entry) -> bool:
+def is_quantised(name: str, entry: Entry) -> bool:
     """Whether a tensor is a matrix of a layer of the language model."""
     in_language_model = _LAYER.search(name) is not None and "vision" not in name and "visual" not in name
     return in_language_model and len(entry.shape) == 2 and not name.startswith(libra.CONNECTOR)

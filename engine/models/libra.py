@@ -17,6 +17,7 @@ from engine.errors import ModelError
 from engine.models import conversation, language, projectors, tokens, towers, weights
 from engine.models.assembly import assemble, info, settle, stop_ids
 from engine.models.composite import LibraModel
+from engine.models.demand import Demand, of_language_model
 from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import ImageProcessor, Padding, prepare
 from engine.models.tac import LAYERS
@@ -167,6 +168,25 @@ def padding(config: Mapping[str, Any], record: Record) -> Padding:
     if record.padding in list(Padding):
         return Padding(record.padding)
     return Padding.MEAN if config.get("image_aspect_ratio", "pad") == "pad" else Padding.NONE
+
+
+def demand(folder: ModelFolder) -> Demand:
+    """The sizes its memory follows from."""
+    assert folder.tower is not None
+    kind = language.kind(folder.config)
+    assert kind is not None
+    tower, selection = folder.tower.configuration(), towers.Selection.of(folder.config)
+    patches = selection.patches(tower)
+    inner = getattr(tower, "intermediate_size", None) or int(tower.hidden_size * tower.mlp_ratio)
+    return Demand(
+        **of_language_model(language.configuration(kind, folder.config)),
+        images=patches,
+        tower_width=tower.hidden_size,
+        tower_inner=inner,
+        tower_blocks=tower.num_hidden_layers,
+        patches=patches,
+        mixed=selection.layers if selection.layers > 1 else 0,
+    )
 
 
 def load(folder: ModelFolder, how: Precision) -> LoadedLibra:

@@ -16,6 +16,7 @@ from torch import Tensor
 from engine.errors import ModelError
 from engine.models import configs, conversation, language, tokens, towers, weights
 from engine.models.assembly import assemble, check_tokenizer, info, settle, stop_ids
+from engine.models.demand import Demand, of_language_model
 from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import Bounds, ImageProcessor, Padding, prepare
 from engine.models.splicing import boundary, expand, splice
@@ -163,6 +164,21 @@ def configuration(config: Mapping[str, Any]) -> Any:
             ),
         },
         (),
+    )
+
+
+def demand(folder: ModelFolder) -> Demand:
+    """The sizes its memory follows from."""
+    configured = configuration(folder.config)
+    vision = configured.vision_config
+    patches = int(vision.image_size // vision.patch_size) ** 2
+    return Demand(
+        **of_language_model(configured.text_config),
+        images=2 * patches,
+        tower_width=vision.hidden_size,
+        tower_inner=vision.intermediate_size,
+        tower_blocks=vision.num_hidden_layers,
+        patches=patches,
     )
 
 

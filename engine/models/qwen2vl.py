@@ -21,6 +21,7 @@ from torch import Tensor
 from engine.errors import ModelError
 from engine.models import configs, conversation, language, tokens, weights
 from engine.models.assembly import assemble, check_tokenizer, info, settle, stop_ids
+from engine.models.demand import FILM, Demand, of_language_model
 from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import Bounds, is_plain, three
 from engine.models.record import PIXELS
@@ -215,6 +216,25 @@ def configuration(config: Mapping[str, Any]) -> Any:
             "tie_word_embeddings": config.get("tie_word_embeddings", text.get("tie_word_embeddings", False)),
         },
         (),
+    )
+
+
+def demand(folder: ModelFolder) -> Demand:
+    """The sizes its memory follows from, for pictures as large as radiographs are."""
+    assert folder.preprocessor is not None
+    configured, processor = configuration(folder.config), _processor(folder.preprocessor)
+    vision = configured.vision_config
+    bounds = Bounds.stated(folder.record.image_min_pixels, folder.record.image_max_pixels)
+    width, height = last_size(FILM, bounds)
+    patches = int(processor.get_number_of_image_patches(height, width))
+    tower_width = getattr(vision, "embed_dim", None) or vision.hidden_size
+    return Demand(
+        **of_language_model(configured.text_config) | {"tied": bool(configured.tie_word_embeddings)},
+        images=2 * (patches // int(processor.merge_size) ** 2),
+        tower_width=tower_width,
+        tower_inner=getattr(vision, "intermediate_size", None) or int(tower_width * vision.mlp_ratio),
+        tower_blocks=0,  # of its states only the last is kept
+        patches=patches,
     )
 
 
