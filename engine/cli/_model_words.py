@@ -69,19 +69,40 @@ def _names(found: Survey) -> dict[str, Any]:
     }
 
 
+def plans(found: Survey, beams: int) -> dict[str, Any]:
+    """The memory of a draft in each precision, where drafts are made on this machine; bytes."""
+    import torch
+
+    from engine.drafting import Decoding
+    from engine.models.footprint import PRECISIONS
+    from engine.models.memory import free
+    from engine.models.plan import plan
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    there, length = free(torch.device(device)), Decoding(num_beams=beams).max_new_tokens
+    made = [plan(found, device=device, precision=one, beams=beams, new_tokens=length, free=there) for one in PRECISIONS]
+    return {
+        "device": device,
+        "beams": beams,
+        "new_tokens": length,
+        "free": there,
+        "precisions": {one.precision: {"needed": one.needed, "fits": one.fits} for one in made if one is not None},
+    }
+
+
 def in_words(description: dict[str, Any]) -> str:
     """The same for a person."""
-    from engine.models.footprint import NOTE
-
     what = description["family"] or ("not supported" if description["kind"] in ("model", "") else description["kind"])
     memory = ", ".join(f"{precision} {_size(size)}" for precision, size in description["memory"].items())
+    planned = description["plans"]
     lines = [
         f"Name          {description['name']}" + (" (demonstration)" if description["demonstration"] else ""),
         f"Folder        {description['path']}",
         f"Family        {what}",
         f"Parameters    {millions(description)}, {description['dtype'] or 'no weights'}, {_size(description['bytes'])}",
     ]
-    lines += [f"Memory        {memory} ({NOTE})"] if memory else []
+    lines += [f"Weights       {memory} alone"] if memory else []
+    lines += [f"Memory        {_planned(planned)}"] if planned["precisions"] else []
     lines += [
         f"Layers        width {description['hidden_size']}, {description['layers']} layers" + _vocabulary(description)
     ]
@@ -102,6 +123,18 @@ def in_words(description: dict[str, Any]) -> str:
     lines += [f"Warning       {warning}" for warning in description["warnings"]]
     lines += [f"Problem       {problem}" for problem in description["problems"]]
     return "\n".join(lines)
+
+
+def _planned(planned: dict[str, Any]) -> str:
+    """Memory of a draft, by precision, and what there is."""
+    each = [
+        f"{name} {_size(one['needed'])}" + ("" if one["fits"] else " (does not fit)")
+        for name, one in planned["precisions"].items()
+    ]
+    beams = f"{planned['beams']} beams" if planned["beams"] > 1 else "greedy"
+    place = "on the GPU" if planned["device"] == "cuda" else "in memory"
+    draft = f"for a draft ({beams}, {planned['new_tokens']} tokens)"
+    return f"{', '.join(each)} {draft}; {_size(planned['free'])} are free {place}"
 
 
 def row(description: dict[str, Any], name: str) -> str:

@@ -23,6 +23,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     inspecting.add_argument("--base", type=Path, metavar="DIR", help="base of an adapter, instead of the one it names")
     inspecting.add_argument("--adapter", type=Path, metavar="DIR", help="an adapter to put on it")
     inspecting.add_argument("--tower", type=Path, metavar="DIR", help="vision tower, instead of the one it names")
+    inspecting.add_argument("--beams", type=int, default=1, metavar="N", help="of the draft its memory is planned for")
     inspecting.add_argument("--json", action="store_true", help="one JSON object on standard output")
     _model_changes.register(commands)
     _card.register(commands.add_parser("card", help="measure a model on held-out phantoms and write its card"))
@@ -45,7 +46,7 @@ def _inspect(args: argparse.Namespace) -> int:
     bases = [installed.locate(path) if path is not None else None for path in (args.base, args.adapter, args.tower)]
     base, adapter, tower = bases
     found = survey(installed.locate(args.path), base=base, adapter=adapter, tower=tower)
-    description = _model_words.describe(found)
+    description = _model_words.describe(found) | {"plans": _model_words.plans(found, args.beams)}
     print(json.dumps(description, ensure_ascii=False) if args.json else _model_words.in_words(description))
     return 0 if description["usable"] else ModelError.exit_status
 

@@ -110,7 +110,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     "auto" is bfloat16 on a GPU and float32 on a CPU; "fastest" is bfloat16 as well on a CPU that computes in it.
     """
     if dtype == "fastest":
-        return torch.bfloat16 if device.type == "cuda" or _computes_in_bfloat16() else torch.float32
+        return torch.bfloat16 if device.type == "cuda" or computes_in_bfloat16() else torch.float32
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if dtype not in DTYPES:
@@ -118,7 +118,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def _computes_in_bfloat16() -> bool:
+def computes_in_bfloat16() -> bool:
     """Whether the processor has instructions for it (AVX512-BF16, AMX); without them it is slower than float32."""
     known: Any = torch.cpu
     return bool(known._is_avx512_bf16_supported() or known._is_amx_tile_supported())

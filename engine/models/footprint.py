@@ -15,7 +15,6 @@ from engine.models.survey import Survey
 from engine.models.weights import Entry, Weights
 
 PRECISIONS = ("float32", "bfloat16", "int8", "nf4")
-NOTE = "the weights alone; images, attention cache and working memory come on top"
 
 _LAYER = re.compile(r"(^|\.)layers\.\d+\.")
 _BLOCK, _BLOCKS = 64, 256

@@ -370,7 +370,7 @@ class TestList:
 def test_inspect_says_what_a_person_must_know(tiny: Path, capsys: pytest.CaptureFixture[str], shelf: Path) -> None:
     assert main(["models", "inspect", str(tiny)]) == 0
     said = capsys.readouterr().out
-    assert "the weights alone" in said and "nf4" in said
+    assert "for a draft (greedy, 512 tokens)" in said and "nf4" in said
     assert main(["models", "inspect", str(tiny.parent / "towers" / "dinov2-tiny")]) == 0
     assert "vision tower" in capsys.readouterr().out
 
