@@ -41,14 +41,17 @@ def build(bench: Workbench) -> Settings:
             )
             temperature = gr.Number(0.0, label="Temperature", minimum=0, maximum=2, step=0.1, min_width=80)
         with gr.Row():
-            top_p = gr.Number(None, label="Top-p", minimum=0, maximum=1, step=0.05, min_width=80, placeholder="off")
-            seed = gr.Number(None, label="Seed", precision=0, min_width=80, placeholder="none")
+            top_p = _optional("Top-p", "off")
+            seed = _optional("Seed", "none")
         with gr.Row():
-            penalty = gr.Number(None, label="Length penalty", step=0.1, min_width=80, placeholder="default")
-            ngram = gr.Number(
-                None, label="No repeated n-gram", minimum=0, precision=0, min_width=80, placeholder="default"
-            )
+            penalty = _optional("Length penalty", "default")
+            ngram = _optional("No repeated n-gram", "default")
     return Settings(model, [section, prompt, beams, longest, temperature, top_p, seed, penalty, ngram])
+
+
+def _optional(label: str, placeholder: str) -> gr.Textbox:
+    """A number that may be left out. No ``gr.Number``: one without a value becomes 0 as soon as it is shown."""
+    return gr.Textbox("", label=label, placeholder=placeholder, max_lines=1, max_length=20, min_width=80)
 
 
 def decoding(
@@ -61,18 +64,32 @@ def decoding(
     ngram: object,
 ) -> DecodingChoice:
     """The widgets' values, in the order of ``Settings.inputs`` after section and prompt; empty is a default."""
-    chosen_seed, chosen_ngram = number(seed), number(ngram)
     return DecodingChoice(
         num_beams=int(number(beams) or 1),
         max_new_tokens=int(number(longest) or DecodingChoice.max_new_tokens),
         temperature=number(temperature) or 0.0,
         top_p=number(top_p),
-        seed=int(chosen_seed) if chosen_seed is not None else None,
+        seed=whole(seed),
         length_penalty=number(length_penalty),
-        no_repeat_ngram=int(chosen_ngram) if chosen_ngram is not None else None,
+        no_repeat_ngram=whole(ngram),
     )
 
 
 def number(value: object) -> float | None:
-    """A finite number, or None for an empty field."""
+    """A number, or None for an empty field; NaN, which every setting refuses in a sentence, for anything else."""
+    if isinstance(value, str):
+        words = value.strip().replace(",", ".")
+        if not words:
+            return None
+        try:
+            value = float(words)
+        except ValueError:
+            return math.nan
+        return value if math.isfinite(value) else math.nan
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def whole(value: object) -> int | None:
+    """The same as an integer; -1 is refused as NaN is."""
+    found = number(value)
+    return None if found is None else int(found) if found.is_integer() else -1
