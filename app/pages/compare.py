@@ -72,6 +72,18 @@ EDITOR = """
   };
   window.intervalSentences = () => { const sentences = editor.commit(); return { sheet, number, sentences }; };"""
 
+ASK = """
+  const { mountAsk } = await import('/web/ask.mjs');
+  const { sheet } = await import('/web/screen.mjs');
+  const ask = mountAsk(host, {
+    column: document.querySelector('#ivp-report'),
+    onAsk: (sent) => trigger('submit', { sheet: sheet(), ...sent }),
+    onStop: (sent) => trigger('stop', sent),
+    onInsert: (sent) => trigger('select', sent),
+    onFollow: () => trigger('play', {}),
+  });
+  const show = (view) => ask.update(view);"""
+
 SCREEN = """
   const { receive } = await import('/web/screen.mjs');
   const show = (screen) => { if (receive(screen)) trigger('apply', {}); };"""
@@ -108,6 +120,7 @@ class Desk:
                 with gr.Row(elem_id="ivp-context"):
                     self.indication = gr.Textbox(label="Indication", lines=1, max_lines=3, max_length=2000)
                     self.history = gr.Textbox(label="History", lines=1, max_lines=3, max_length=2000)
+                self.ask = part(ASK, "ask", "ivp-ask")
                 with gr.Row(elem_id="ivp-actions"):
                     self.draft = gr.Button("Draft", variant="primary", interactive=False, elem_id="ivp-draft")
                     self.fresh = gr.Button("New report on these images", visible=False, elem_id="ivp-fresh")
@@ -161,6 +174,13 @@ class Desk:
             sign(self._on_sign, signing, js=with_sentences(len(signing)), **self.in_order)
         exporting = [self.sentences, self.indication, self.history, model]
         self.export.click(self._on_export, exporting, js=with_sentences(len(exporting)), **self.in_order)
+        asking = [model, *self.settings.choosing]
+        self.ask.submit(self._on_ask, asking, **self.in_order)
+        # The page asks for it itself as soon as it shows an answer that is being written, after a reload as well.
+        self.ask.play(self._on_following, [model], concurrency_limit=16, **every)
+        self.ask.stop(self._on_stop_answer, None, None, concurrency_limit=None, **quiet)
+        inserting = [self.sentences, self.indication, self.history, model]
+        self.ask.select(self._on_insert, inserting, js=with_sentences(len(inserting)), **self.in_order)
         model.change(self._on_model, [model], **self.in_order)
         # In the order of ``painting.CONTROLS`` and ``painting.FIELDS``.
         widgets = [self.draft, self.stop, self.fresh, self.signing, self.export, self.indication, self.history]
@@ -284,6 +304,48 @@ class Desk:
             self.bench.reporting.export(session, shown)
 
         return self._act(request, export, model, "report")
+
+    def _on_ask(
+        self, model: str, beams: float, longest: float, temperature: float, top_p: float, seed: float,
+        length_penalty: float, ngram: float, event: gr.EventData, request: gr.Request,
+    ) -> str:  # fmt: skip
+        sent = data(event)
+        decoding = settings.decoding(beams, longest, temperature, top_p, seed, length_penalty, ngram)
+
+        def ask(session: Session) -> None:
+            self.bench.conversing.ask(
+                session,
+                text(model) or self.bench.models.default(),
+                text(sent.get("question")),
+                decoding,
+                sheet=sent.get("sheet"),
+                comparison=text(sent.get("comparison")),
+                sent=text(sent.get("id")),
+            )
+
+        return self._act(request, ask, model, "ask")
+
+    def _on_following(self, model: str, request: gr.Request) -> Iterator[str]:
+        """The screens of the answer that is being written, and the one after its end."""
+        key = str(request.session_hash)
+        for screen in self.bench.follow(key, text(model)):
+            yield paint(screen, key)
+
+    def _on_stop_answer(self, event: gr.EventData, request: gr.Request) -> None:
+        comparison = text(data(event).get("comparison"))
+        self.bench.act(str(request.session_hash), lambda session: self.bench.conversing.stop(session, comparison))
+
+    def _on_insert(
+        self, sentences: str, indication: str, history: str, model: str, event: gr.EventData, request: gr.Request
+    ) -> str:
+        answer = text(data(event).get("answer"))
+
+        def insert(session: Session) -> None:
+            shown = posted(parsed(sentences))
+            self._keep(session, shown.sheet, indication, history)
+            self.bench.reporting.insert(session, answer, shown)
+
+        return self._act(request, insert, model, "ask")
 
     def _on_model(self, model: str, request: gr.Request) -> str:
         return self._act(request, lambda session: None, model)

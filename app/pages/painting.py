@@ -31,6 +31,7 @@ def paint(screen: Screen, key: str = "") -> str:
                 "panes": asdict(screen.panes),
                 "lines": [asdict(line) for line in report.lines],
                 "editor": report.editor,
+                "ask": asdict(screen.ask),
                 "files": [asdict(file) for file in report.exports],
             },
             "controls": [controls[name] for name in CONTROLS],

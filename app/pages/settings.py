@@ -16,10 +16,15 @@ LONGEST = 512
 
 @dataclass(frozen=True)
 class Settings:
-    """The widgets; ``inputs`` in the order in which the events take them."""
+    """The widgets; ``inputs`` in the order in which the events take them, ``choosing`` those of them for the words."""
 
     model: gr.Dropdown
     inputs: list[Any]
+
+    @property
+    def choosing(self) -> list[Any]:
+        """The inputs without section and prompt."""
+        return self.inputs[2:]
 
 
 def build(bench: Workbench) -> Settings:

@@ -37,8 +37,12 @@ def build(detail: ReportDetail) -> ReportDocument:
 
 
 def shown_draft(detail: ReportDetail) -> DraftRow | None:
-    """The newest draft, whose sentences the report is made of; None where a person wrote it all."""
-    return detail.drafts[-1] if detail.drafts else None
+    """The newest draft, whose sentences the report is made of; None where a person wrote it all.
+
+    An answer that was put into the report counts only where nothing else was drafted.
+    """
+    own = [draft for draft in detail.drafts if not draft.answer]
+    return (own or detail.drafts or (None,))[-1]
 
 
 def provenance(detail: ReportDetail, draft: DraftRow) -> Provenance:

@@ -1,4 +1,6 @@
-"""One draft being written: runs on the model's thread, can be watched from any number of pages, stops within a token.
+"""One text being written: runs on the model's thread, can be watched from any number of pages, stops within a token.
+
+It is a draft of a report or the answer to a question; the engine calls both a draft, and so does this module.
 
 The job outlives the page that asked for it: a closed or reloaded page changes nothing, and the result is in the history
 before anyone is told that it is done; so is what an engine that failed had written by then. Knows the engine's events
@@ -12,11 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from app import errors
 from engine.drafting import Asking, Comparison, Decoding, Draft, EngineProcess, Token
-from engine.errors import Cancelled
+from engine.errors import Cancelled, TooLong
 from engine.imaging.types import Image
 from engine.records import NewDraft
 
@@ -43,12 +45,27 @@ class DecodingChoice:
 
 @dataclass(frozen=True, eq=False)
 class DraftRequest:
-    """What is asked of the engine."""
+    """What is asked of the engine.
+
+    ``left_out`` turns of the conversation are not in it, for want of room; ``alone`` says that none is, because with
+    them the model wrote nothing.
+    """
 
     current: Image
     prior: Image | None
     asking: Asking
     decoding: DecodingChoice
+    left_out: int = 0
+    alone: bool = False
+
+    def shortened(self) -> DraftRequest | None:
+        """Without the oldest turn of the conversation; the section that is asked about goes last. None without any."""
+        earlier = self.asking.earlier
+        if not earlier:
+            return None
+        oldest = 1 if len(earlier) > 1 and not earlier[0].question else 0
+        asking = replace(self.asking, earlier=(*earlier[:oldest], *earlier[oldest + 1 :]))
+        return replace(self, asking=asking, left_out=self.left_out + 1)
 
 
 @dataclass(frozen=True)
@@ -89,11 +106,16 @@ class DraftJob:
             leave()
 
     def waits(self, ahead: int, leave: Callable[[], None]) -> None:
-        """So many drafts come before this one; ``leave`` gives its place in the queue up."""
+        """So many requests come before this one; ``leave`` gives its place in the queue up."""
         with self._changed:
             self._leave = leave
             if not self._sight.done:
                 self._set(Sight("", _place(ahead), False))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has stopped it."""
+        return self._cancel.is_set()
 
     @property
     def sight(self) -> Sight:
@@ -144,8 +166,25 @@ class DraftJob:
             self._changed.notify_all()
 
     def _draft(self, engine: EngineProcess) -> None:
-        """Follow the engine to its end. What it gives is kept at once: an error may come after a part of a draft."""
-        request, kept = self.request, False
+        """Put the request, without the oldest turns of a conversation that has no room in the model."""
+        request = self.request
+        while True:
+            try:
+                again = self._follow(engine, request)
+            except TooLong:
+                again = request.shortened()
+                if again is None:
+                    raise
+            if again is None:
+                return
+            request = again
+
+    def _follow(self, engine: EngineProcess, request: DraftRequest) -> DraftRequest | None:
+        """Follow the engine to its end. What it gives is kept at once: an error may come after a part of a draft.
+
+        Many models were taught single questions, and end at once after turns before one: what is to be asked instead.
+        """
+        kept = False
         events = engine.stream(
             Comparison(request.current, request.prior),
             request.asking,
@@ -155,6 +194,8 @@ class DraftJob:
         with closing(events):
             for event in events:
                 if isinstance(event, Draft):
+                    if request.asking.earlier and event.finished == "stop" and not event.text.strip():
+                        return replace(request, asking=replace(request.asking, earlier=()), left_out=0, alone=True)
                     self._keep(from_draft(event, request))
                     kept = True
                 elif isinstance(event, Token):
@@ -165,13 +206,14 @@ class DraftJob:
                     self._set(Sight("", event.message, False))
         if not kept:
             raise Cancelled("The draft was stopped before its first word.")
+        return None
 
 
 def _place(ahead: int) -> str:
     """A place in the queue, in words."""
     if not ahead:
         return "Waiting for the model"
-    return "Waiting: one draft comes first" if ahead == 1 else f"Waiting: {ahead} drafts come first"
+    return "Waiting: one request comes first" if ahead == 1 else f"Waiting: {ahead} requests come first"
 
 
 def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:
@@ -185,6 +227,8 @@ def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:
         "length_penalty": decoding.length_penalty,
         "no_repeat_ngram": decoding.no_repeat_ngram,
         "max_new_tokens": decoding.max_new_tokens,
+        **({"turns_left_out": request.left_out} if request.left_out else {}),
+        **({"alone": True} if request.alone else {}),
     }
 
 

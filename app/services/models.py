@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 from app import errors
 from engine import paths
 from engine.drafting import EngineProcess
-from engine.errors import Cancelled, ModelError, ResourceError
+from engine.errors import Cancelled, ModelError, ResourceError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Work(Protocol):
     """Something to do with an engine. Its methods raise nothing."""
 
     def waits(self, ahead: int, leave: Callable[[], None]) -> None:
-        """So many drafts come before it. ``leave`` gives its place up; called by whoever moves the queue."""
+        """So many requests come before it. ``leave`` gives its place up; called by whoever moves the queue."""
 
     def run(self, engine: EngineProcess) -> None:
         """Its turn has come; on the model's thread."""
@@ -114,6 +114,13 @@ class ModelHost:
         choices = self.choices()
         return choices[0].path if choices else ""
 
+    def require(self, path: str) -> None:
+        """Raise UsageError, saying why, unless there is a model at ``path`` to be asked."""
+        if not path:
+            raise UsageError(self.status("").words)
+        if path not in {choice.path for choice in self.choices()}:
+            raise UsageError("This model is not installed any more. Choose another one under Settings.")
+
     def preload(self) -> None:
         """Begin loading the default model in the background. A failure is kept for the screen."""
         path = self.default()
@@ -153,7 +160,7 @@ class ModelHost:
             if self._closed:
                 raise ResourceError(CLOSING)
             if len(self._waiting) + (self._running is not None) >= WAITING:
-                raise ResourceError("Too many drafts are waiting already. Try again in a moment.")
+                raise ResourceError("Too many requests are waiting already. Try again in a moment.")
             self._failed.pop(path, None)
             self._waiting.append(_Task(path, work))
             self._moved()

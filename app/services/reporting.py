@@ -18,7 +18,7 @@ from app.services.review import Posted
 from app.services.sessions import notify
 from app.services.state import NUMBERS, Case, Exported, Option, Question, Session
 from engine.drafting import Asking
-from engine.errors import Conflict, NotFound, UsageError
+from engine.errors import Conflict, NotFound, SignedIsFinal, UsageError
 from engine.records import NewDraft, Records, ReportDetail, Sentence
 from engine.reports import export
 
@@ -44,6 +44,16 @@ def prompt_context(indication: str, history: str) -> str:
         f"{label}: {text.strip()}" for label, text in (("Indication", indication), ("History", history)) if text.strip()
     ]
     return "\n".join(parts)
+
+
+def same_pair(detail: ReportDetail, case: Case) -> bool:
+    """Whether the report is about the images that are compared in the case."""
+    prior = case.prior.sha256 if case.prior is not None else None
+    return (
+        case.current is not None
+        and detail.report.current_sha256 == case.current.sha256
+        and detail.report.prior_sha256 == prior
+    )
 
 
 class Reporting:
@@ -90,10 +100,7 @@ class Reporting:
         case = session.case
         if case is None or case.current is None:
             raise UsageError("Open a radiograph first, and say which one is the current image.")
-        if not model:
-            raise UsageError(self.models.status("").words)
-        if model not in {choice.path for choice in self.models.choices()}:
-            raise UsageError("This model is not installed any more. Choose another one under Settings.")
+        self.models.require(model)
         if section not in SECTIONS:
             raise UsageError("A draft is made of the findings or the impression.")
         if not sure and session.report is not None and self._touched(session, case):
@@ -144,10 +151,13 @@ class Reporting:
 
     def _touched(self, session: Session, case: Case) -> bool:
         """Whether a new draft would replace work of the reader (a new pair gets a report of its own instead)."""
-        if session.report is None or not self._same_pair(session.report, case):
+        if session.report is None or not same_pair(session.report, case):
             return False
         revision = session.report.newest
-        return revision is not None and any(s.decided and s.origin != "human" for s in revision.sentences)
+        chosen = {s.id for draft in session.report.drafts if draft.answer for s in draft.sentences}
+        return revision is not None and any(
+            s.origin != "human" and (s.decided or s.id in chosen) for s in revision.sentences
+        )
 
     def _keep_draft(self, report_id: str, new: NewDraft) -> None:
         """Store the draft; the reader's own sentences of the version before are carried over behind it."""
@@ -178,6 +188,27 @@ class Reporting:
         sentences = review.reviewed(revision.sentences if revision is not None else (), posted.sentences)
         if revision is None or sentences != revision.sentences:
             self._save(session, sentences)
+
+    def insert(self, session: Session, answer_id: str, posted: Posted) -> None:
+        """Add an answer to the report on the screen: its sentences are the model's and wait for a review.
+
+        ``posted`` is what the page shows, saved first.
+        """
+        self.expect(session, posted.sheet)
+        if session.report is None:
+            raise UsageError("There is no report yet. Draft one, or write the first sentence.")
+        if session.job is not None and not session.job.sight.done:
+            raise UsageError("The draft is still being written. Wait for it, or stop it.")
+        if session.report.signature is not None:
+            raise SignedIsFinal("The report is signed and stays as it is. Begin a new report to use this answer.")
+        answer = self.records.answer(answer_id)
+        self._apply(session, posted)
+        report = session.report.report
+        try:
+            with self._of(report.id):
+                self.records.insert_answer(report.id, answer_id, review.drafted(answer.text), based_on=report.revision)
+        finally:
+            self.reload(session)
 
     def _save(self, session: Session, sentences: Sequence[Sentence]) -> None:
         """A new revision on top of the one on the screen; somebody else's newer one is shown instead of overwritten."""
@@ -255,7 +286,7 @@ class Reporting:
     def _report_for(self, session: Session, case: Case, section: str) -> ReportDetail:
         """The report on the screen if it is of this pair and not signed, else a new one."""
         detail = session.report
-        if detail is not None and detail.signature is None and self._same_pair(detail, case):
+        if detail is not None and detail.signature is None and same_pair(detail, case):
             return detail
         assert case.current is not None
         report = self.records.new_report(
@@ -269,15 +300,6 @@ class Reporting:
         session.report = self.records.report(report.id)
         session.exports = ()
         return session.report
-
-    @staticmethod
-    def _same_pair(detail: ReportDetail, case: Case) -> bool:
-        prior = case.prior.sha256 if case.prior is not None else None
-        return (
-            case.current is not None
-            and detail.report.current_sha256 == case.current.sha256
-            and detail.report.prior_sha256 == prior
-        )
 
     def reload(self, session: Session) -> None:
         """Show the report as the history has it."""

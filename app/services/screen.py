@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from app.services import review, wording
+from app.services.document import shown_draft
 from app.services.models import ModelHost
 from app.services.state import NUMBERS, Case, Session
-from app.services.views import CaseView, ImageLine, Line, Panes, Person, QuestionView, ReportView, Screen
+from app.services.views import AskView, CaseView, ImageLine, Line, Panes, Person, QuestionView, ReportView, Screen
 from engine.imaging.types import Image, Patient
 from engine.records import DraftRow, ReportDetail, Revision
-from engine.reports import labels
 
 EMPTY = "No report yet. Press Draft, or write the first sentence."
 NO_IMAGE = "Open a current and a prior chest radiograph to begin."
 SECTION_TITLES = {"findings": "Findings", "impression": "Impression"}
 
 
-def screen(session: Session, models: ModelHost, model: str) -> Screen:
+def screen(session: Session, models: ModelHost, model: str, ask: AskView) -> Screen:
     """Everything the page shows. ``model`` is the path chosen under Settings. Hold the session's lock."""
-    return Screen(next(NUMBERS), session.sheet, case_view(session), panes(session), report_view(session, models, model))
+    report = report_view(session, models, model)
+    return Screen(next(NUMBERS), session.sheet, case_view(session), panes(session), report, ask)
 
 
 def case_view(session: Session) -> CaseView:
@@ -120,11 +121,12 @@ def _lines(session: Session, model_words: str, demonstration: str, signed: bool)
         lines.append(
             Line(f"Signed by {detail.signature.name}, {at}. It can be read and exported, not changed.", "signed")
         )
-    draft = detail.drafts[-1] if detail is not None and detail.drafts else None
-    if (draft is not None and draft.demonstration) or (draft is None and demonstration):
-        lines.append(
-            Line(f"{labels.DEMO_MARK.capitalize()}: trained on synthetic images, it has never seen a patient.", "mark")
-        )
+    draft = shown_draft(detail) if detail is not None else None
+    shown = detail.drafts[-1:] if detail is not None else ()
+    if any(row.demonstration for row in (*shown, *([draft] if draft is not None else []))) or (
+        draft is None and demonstration
+    ):
+        lines.append(Line(wording.DEMONSTRATION, "mark"))
     if model_words and not signed:
         lines.append(Line(model_words, "info"))
     if detail is not None and not _on_screen(detail, session.case):
@@ -184,7 +186,7 @@ def editor(session: Session) -> dict[str, Any]:
 
 
 def _sentences(detail: ReportDetail, revision: Revision) -> list[dict[str, str | None]]:
-    cancelled = bool(detail.drafts) and detail.drafts[-1].finished == "cancelled"
+    cut_short = {s.id for draft in detail.drafts if draft.finished == "cancelled" for s in draft.sentences}
     has_prior = detail.prior is not None
     return [
         {
@@ -193,7 +195,7 @@ def _sentences(detail: ReportDetail, revision: Revision) -> list[dict[str, str |
             "origin": sentence.origin,
             "status": sentence.status,
             "original": sentence.original,
-            "flag": review.flag(sentence, has_prior=has_prior, cancelled=cancelled),
+            "flag": review.flag(sentence, has_prior=has_prior, cancelled=sentence.id in cut_short),
         }
         for sentence in revision.sentences
     ]

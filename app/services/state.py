@@ -27,7 +27,7 @@ NUMBERS = itertools.count(int(time.time() * 1000))
 class Notice:
     """One sentence to the reader that stays until dismissed, or until the reader does the same kind of thing again.
 
-    ``topic`` is that kind: "open", "pair" or "report".
+    ``topic`` is that kind: "open", "pair", "report" or "ask".
     """
 
     id: str

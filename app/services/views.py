@@ -12,6 +12,8 @@ from typing import Any, Literal
 from app.services.state import Exported, Notice, Option
 
 __all__ = [
+    "AnswerView",
+    "AskView",
     "CaseView",
     "HistoryRow",
     "HistoryView",
@@ -22,6 +24,7 @@ __all__ = [
     "QuestionView",
     "ReportView",
     "Screen",
+    "TurnView",
 ]
 
 
@@ -116,6 +119,59 @@ class ReportView:
 
 
 @dataclass(frozen=True)
+class TurnView:
+    """A question that was answered.
+
+    ``warnings`` are about the answer, ``remarks`` about how it was asked, ``state`` says what can be done with it.
+    """
+
+    id: str
+    question: str
+    answer: str
+    warnings: tuple[str, ...]
+    remarks: tuple[str, ...]
+    state: Literal["whole", "stopped", "empty", "inserted"]
+
+
+@dataclass(frozen=True)
+class AnswerView:
+    """The answer that is being written."""
+
+    id: str
+    question: str
+    text: str
+    status: str
+
+
+@dataclass(frozen=True)
+class AskView:
+    """The conversation about the comparison on the screen.
+
+    Attributes:
+        comparison: names the comparison, so that nothing said on one reaches another; "" without images.
+        turns: what was asked before.
+        running: the answer that is being written now.
+        accepted: the page's own id of the question that was taken last.
+        problem, question: why the last question was not answered, and that question.
+        suggestions: questions that fit.
+        can_ask, can_insert: whether a question can be put, and an answer be added to the report.
+        mark, note: that the model is a demonstration; why there is nothing to ask.
+    """
+
+    comparison: str
+    turns: tuple[TurnView, ...] = ()
+    running: AnswerView | None = None
+    accepted: str = ""
+    problem: str = ""
+    question: str = ""
+    suggestions: tuple[str, ...] = ()
+    can_ask: bool = False
+    can_insert: bool = False
+    mark: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Screen:
     """Everything the reading page shows. Of two screens the one with the larger ``number`` is the newer."""
 
@@ -124,6 +180,7 @@ class Screen:
     case: CaseView
     panes: Panes
     report: ReportView
+    ask: AskView
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from engine.imaging.types import Image, Patient, View
+from engine.reports import labels
 
 NOT_IDENTIFIED = "not identified"
+DEMONSTRATION = f"{labels.DEMO_MARK.capitalize()}: trained on synthetic images, it has never seen a patient."
 SEXES = {"F": "female", "M": "male", "O": "other"}
 
 
@@ -52,7 +54,9 @@ def when(image: Image) -> str:
 
 
 def view(image: Image) -> str:
-    """ "PA", "AP", "lateral" or "view unknown"."""
+    """ "PA", "AP", "lateral" or "view unknown"; a slice of CT has no view."""
+    if image.modality == "CT":
+        return "slice"
     return {View.LATERAL: "lateral", View.UNKNOWN: "view unknown"}.get(image.view, image.view.value)
 
 

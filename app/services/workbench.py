@@ -15,6 +15,7 @@ from pathlib import Path
 import engine
 from app import errors
 from app.services import screen as screens
+from app.services.conversing import Conversing
 from app.services.images import ImageStore
 from app.services.models import ModelHost
 from app.services.opening import Opening, Ticket
@@ -40,6 +41,7 @@ class Workbench:
         self.images = ImageStore(records.image_file)
         self.models = models
         self.reporting = Reporting(records, self.models, home / "exports")
+        self.conversing = Conversing(records, self.models, self.reporting)
         self.opening = Opening(records, self.images, self.reporting)
         self.searching = Searching(records, self.opening, self.reporting)
 
@@ -81,12 +83,20 @@ class Workbench:
 
     def _screen(self, session: Session, model: str) -> Screen:
         self.reporting.settle(session)
-        return screens.screen(session, self.models, model or self.models.default())
+        chosen = model or self.models.default()
+        return screens.screen(session, self.models, chosen, self.conversing.view(session, chosen))
 
     def watch(self, key: str, model: str = "") -> Iterator[Screen]:
         """The screens of a running draft, one at least, until its result is shown. Holds no lock while it waits."""
         session = self.sessions.get(key)
         for _ in self.reporting.watch(session):
+            yield self.screen(key, model)
+        yield self.screen(key, model)
+
+    def follow(self, key: str, model: str = "") -> Iterator[Screen]:
+        """As ``watch``, for the answer about the comparison on the screen."""
+        session = self.sessions.get(key)
+        for _ in self.conversing.watch(session):
             yield self.screen(key, model)
         yield self.screen(key, model)
 
@@ -124,7 +134,8 @@ class Workbench:
         return self.reporting.exported(ticket)
 
     def stop_all(self) -> None:
-        """Stop what is being drafted; what was written by then is kept."""
+        """Stop what is being written; what was written by then is kept."""
         for session in self.sessions.all():
             self.reporting.stop(session)
+        self.conversing.stop_all()
         self.models.close()

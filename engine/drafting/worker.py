@@ -44,7 +44,7 @@ from engine.drafting.messages import (
 )
 from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
-from engine.errors import IntervalError, ResourceError
+from engine.errors import IntervalError, ResourceError, TooLong
 
 log = logging.getLogger("engine.drafting.worker")  # the name of this module, also where it is __main__
 
@@ -53,6 +53,9 @@ GOES_FIRST = 500
 """Of 1000: how much more than by its size alone the engine recommends itself to Linux when memory has run out."""
 
 NO_MEMORY = "There is not enough memory for this. Close other programs, or use fewer beams or a smaller model."
+
+LEAST = 48
+"""Tokens that turns before a question must leave for its answer: a few words cut off would help nobody."""
 
 
 class Drafter(Protocol):
@@ -167,6 +170,8 @@ class Worker:
         pictures = [ask.current] if ask.prior is None else [ask.current, ask.prior]
         comparison = Comparison(*unpack(pictures, arrays))
         prompt, token_ids, decoding = engine.asked(comparison, ask.asking, decoding=ask.decoding)
+        if ask.asking.earlier and decoding.max_new_tokens < min(LEAST, ask.decoding.max_new_tokens):
+            raise TooLong("The conversation leaves no room for an answer; leave its oldest turns out.")
         self._say(number, Asked(prompt, tuple(token_ids), decoding))
         events = engine.stream(comparison, ask.asking, decoding=decoding, cancelled=lambda: number in stops)
         for event in events:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from engine.records.store import Records
 from engine.records.types import (
     MEANING,
+    AnswerRow,
     DraftRow,
     Event,
     Fault,
@@ -36,6 +37,7 @@ from engine.records.types import (
 
 __all__ = [
     "MEANING",
+    "AnswerRow",
     "DraftRow",
     "Event",
     "Fault",

@@ -134,7 +134,10 @@ def _revise(db: Database, table: str, key: Mapping[str, Value], said: Mapping[st
 
 
 def _recognise(db: Database, sha256: str, patient_key: str, study_key: str) -> bool:
-    """Let a nameless filing of the same file go over to the patient who was just named, with its unsigned reports."""
+    """Let a nameless filing of the same file go over to the patient who was just named.
+
+    Its unsigned reports and the answers about it go with it.
+    """
     nameless = db.execute(
         "SELECT i.study, y.patient FROM image i JOIN study y ON y.key = i.study JOIN patient p ON p.key = y.patient"
         " WHERE i.sha256 = ? AND p.patient_id = ''",
@@ -149,6 +152,9 @@ def _recognise(db: Database, sha256: str, patient_key: str, study_key: str) -> b
                 f" WHERE state <> 'signed' AND {role} = :sha256 AND {role}_study = :old",
                 {"study": study_key, "patient": patient_key, "sha256": sha256, "old": old_study},
             ).rowcount
+        moved_rows += db.execute(
+            "UPDATE answer SET patient = ? WHERE current = ? AND patient = ?", [patient_key, sha256, old_patient]
+        ).rowcount
         for table, condition in (
             (
                 "image",
@@ -159,7 +165,8 @@ def _recognise(db: Database, sha256: str, patient_key: str, study_key: str) -> b
             (
                 "patient",
                 "key = :patient AND NOT EXISTS (SELECT 1 FROM study WHERE patient = :patient)"
-                " AND NOT EXISTS (SELECT 1 FROM report WHERE patient = :patient)",
+                " AND NOT EXISTS (SELECT 1 FROM report WHERE patient = :patient)"
+                " AND NOT EXISTS (SELECT 1 FROM answer WHERE patient = :patient)",
             ),
         ):
             moved_rows += db.execute(

@@ -30,6 +30,13 @@ def first_tables(db: Database) -> None:
         db.execute(statement)
 
 
+@steps()
+def answers(db: Database) -> None:
+    """Questions about a comparison and their answers: conversations, beside the reports."""
+    for statement in _ANSWERS:
+        db.execute(statement)
+
+
 # json_valid() would say more, but SQLite refuses it in a schema that is not trusted.
 _TABLES = (
     """CREATE TABLE patient (
@@ -252,6 +259,55 @@ def _triggers() -> list[str]:
             guards.append(_guard(f"{table}_signed_{side}", moment, table, signed, SIGNED))
             guards.append(_guard(f"{table}_{side}", moment, table, f"NOT {signed} AND {changed}", APPEND_ONLY))
     return guards
+
+
+# An answer stays with its comparison; only one about a picture without a patient goes over to whom it is said to be of.
+_ANSWERS = (
+    """CREATE TABLE answer (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE CHECK (length(id) = 26),
+        patient TEXT NOT NULL REFERENCES patient (key),
+        current TEXT NOT NULL CHECK (length(current) = 64),
+        prior TEXT CHECK (length(prior) = 64),
+        created_at TEXT NOT NULL,
+        question TEXT NOT NULL CHECK (trim(question) <> ''),
+        text TEXT NOT NULL,
+        token_ids TEXT NOT NULL CHECK (substr(token_ids, 1, 1) = '['),
+        model_name TEXT NOT NULL,
+        model_sha256 TEXT NOT NULL,
+        prompt TEXT NOT NULL,
+        prompt_sha256 TEXT NOT NULL CHECK (length(prompt_sha256) = 64),
+        settings TEXT NOT NULL CHECK (substr(settings, 1, 1) = '{'),
+        checks TEXT NOT NULL CHECK (substr(checks, 1, 1) = '['),
+        timings TEXT NOT NULL CHECK (substr(timings, 1, 1) = '{'),
+        finished TEXT NOT NULL CHECK (finished IN ('stop', 'length', 'cancelled')),
+        demonstration INTEGER NOT NULL CHECK (demonstration IN (0, 1))
+    ) STRICT""",
+    "CREATE INDEX answer_comparison ON answer (patient, current, prior)",
+    _guard(
+        "answer_update",
+        "BEFORE UPDATE OF row, id, current, prior, created_at, question, text, token_ids, model_name, model_sha256,"
+        " prompt, prompt_sha256, settings, checks, timings, finished, demonstration",
+        "answer",
+        "1",
+        APPEND_ONLY,
+    ),
+    _guard(
+        "answer_patient",
+        "BEFORE UPDATE OF patient",
+        "answer",
+        "EXISTS (SELECT 1 FROM patient WHERE key = old.patient AND patient_id <> '')",
+        APPEND_ONLY,
+    ),
+    _guard("answer_delete", "BEFORE DELETE", "answer", "1", APPEND_ONLY),
+    _guard(
+        "answer_insert",
+        "BEFORE INSERT",
+        "answer",
+        "EXISTS (SELECT 1 FROM answer WHERE id = new.id OR row = new.row)",
+        APPEND_ONLY,
+    ),
+)
 
 
 def pending(db: Database) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from engine.records.log import Author
 from engine.records.types import (
     FINISHED,
     MEANING,
+    AnswerRow,
     DraftRow,
     Event,
     NewDraft,
@@ -80,8 +81,18 @@ def begin(
     return rows.report(db, report_id)
 
 
-def keep_draft(db: Database, author: Author, report: Report, draft: NewDraft, sentences: Sequence[str]) -> DraftRow:
-    """Add ``draft`` and a revision of its ``sentences``, all by the model and unreviewed. Raises UsageError."""
+def keep_draft(
+    db: Database,
+    author: Author,
+    report: Report,
+    draft: NewDraft,
+    sentences: Sequence[str],
+    before: tuple[Sentence, ...] = (),
+) -> DraftRow:
+    """Add ``draft`` and a revision of its ``sentences``, all by the model and unreviewed, behind those ``before`` them.
+
+    Raises UsageError.
+    """
     if draft.finished not in FINISHED:
         raise UsageError(f"A draft ends with one of {', '.join(FINISHED)}.")
     written = tuple(Sentence(author.new_id(), field(text, "sentence"), "ai", "unreviewed") for text in _few(sentences))
@@ -113,8 +124,44 @@ def keep_draft(db: Database, author: Author, report: Report, draft: NewDraft, se
     )
     if draft.demonstration:
         db.execute("UPDATE report SET demonstration = 1 WHERE id = ?", [report.id])
-    _add_revision(db, author, report, written, report.indication, event, draft_id)
+    _add_revision(db, author, report, (*before, *written), report.indication, event, draft_id)
     return rows.drafts(db, report.id)[-1]
+
+
+def insert_answer(
+    db: Database, author: Author, report: Report, answer: AnswerRow, sentences: Sequence[str], based_on: int
+) -> DraftRow:
+    """Add the ``sentences`` of an answer behind those of the report, as a draft of their own: the model's, unreviewed.
+
+    Raises Conflict, and UsageError for an answer that was cut short, is about another comparison, or is in already.
+    """
+    signing.refuse_stale(report, based_on)
+    if (answer.patient_key, answer.current_sha256, answer.prior_sha256) != (
+        report.patient_key,
+        report.current_sha256,
+        report.prior_sha256,
+    ):
+        raise UsageError("This answer is about another comparison than the report.")
+    if not answer.whole or not sentences:
+        raise UsageError("An answer that was stopped cannot be put into a report. Ask again.")
+    before = rows.revision(db, report.id, report.revision).sentences if report.revision else ()
+    present = {sentence.id for sentence in before}
+    inserted = (s.id for draft in rows.drafts(db, report.id) if draft.answer == answer.id for s in draft.sentences)
+    if present & set(inserted):
+        raise UsageError("This answer is in the report already.")
+    draft = NewDraft(
+        text=answer.text,
+        token_ids=answer.token_ids,
+        model_name=answer.model_name,
+        model_sha256=answer.model_sha256,
+        settings={**answer.settings, "answer": answer.id},
+        checks=answer.checks,
+        prompt=answer.prompt,
+        finished=answer.finished,
+        demonstration=answer.demonstration,
+        timings=answer.timings,
+    )
+    return keep_draft(db, author, report, draft, sentences, before)
 
 
 def revise(

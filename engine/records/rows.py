@@ -16,6 +16,7 @@ from engine.records.canonical import canonical, parsed
 from engine.records.files import FileStore
 from engine.records.ids import moment, optional_date, optional_moment
 from engine.records.types import (
+    AnswerRow,
     DraftRow,
     Report,
     Revision,
@@ -99,6 +100,43 @@ def _draft(row: Row) -> DraftRow:
         model_sha256=row["model_sha256"],
         prompt=row["prompt"],
         prompt_sha256=row["prompt_sha256"],
+        settings=parsed(row["settings"]),
+        checks=tuple(parsed(row["checks"])),
+        timings=parsed(row["timings"]),
+        finished=row["finished"],
+        demonstration=bool(row["demonstration"]),
+    )
+
+
+def answer(db: Database, answer_id: str) -> AnswerRow:
+    """The answer. Raises NotFound."""
+    row = one(db, "SELECT * FROM answer WHERE id = ?", [answer_id])
+    if row is None:
+        raise NotFound("There is no such answer in this history.")
+    return _answer(row)
+
+
+def answers(db: Database, patient: str, current: str, prior: str | None) -> tuple[AnswerRow, ...]:
+    """Every answer about these images of the patient with this key, oldest first."""
+    found = db.query(
+        "SELECT * FROM answer WHERE patient = ? AND current = ? AND prior IS ? ORDER BY row", [patient, current, prior]
+    )
+    return tuple(_answer(row) for row in found)
+
+
+def _answer(row: Row) -> AnswerRow:
+    return AnswerRow(
+        id=row["id"],
+        patient_key=row["patient"],
+        current_sha256=row["current"],
+        prior_sha256=row["prior"],
+        created_at=moment(row["created_at"]),
+        question=row["question"],
+        text=row["text"],
+        token_ids=tuple(parsed(row["token_ids"])),
+        model_name=row["model_name"],
+        model_sha256=row["model_sha256"],
+        prompt=row["prompt"],
         settings=parsed(row["settings"]),
         checks=tuple(parsed(row["checks"])),
         timings=parsed(row["timings"]),

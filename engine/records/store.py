@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from sqlite_utils import Database
 
 from engine.errors import RecordsError, SignedIsFinal, UsageError
-from engine.records import catalogue, doctor, phrases, reports, rows, signing
+from engine.records import answers, catalogue, doctor, phrases, reports, rows, signing
 from engine.records import log as event_log
 from engine.records import search as history_list
 from engine.records.database import HistoryFile, copy_name
@@ -28,6 +28,7 @@ from engine.records.files import FileStore
 from engine.records.ids import Clock, Ulids, utc_now
 from engine.records.lock import FolderLock
 from engine.records.types import (
+    AnswerRow,
     DraftRow,
     Event,
     Fault,
@@ -232,6 +233,40 @@ class Records:
         """
         with self._history.reading() as db:
             return phrases.phrases(db, rows.report(db, report_id))
+
+    # Conversations
+
+    def answers(self, patient: Patient, current_sha256: str, prior_sha256: str | None) -> tuple[AnswerRow, ...]:
+        """What was asked about this comparison of this patient, oldest first; ``patient`` as a file names it."""
+        with self._history.reading() as db:
+            return answers.conversation(db, patient, current_sha256, prior_sha256)
+
+    def answer(self, answer_id: str) -> AnswerRow:
+        """One answer. Raises NotFound."""
+        with self._history.reading() as db:
+            return rows.answer(db, answer_id)
+
+    def save_answer(
+        self, patient: Patient, current_sha256: str, prior_sha256: str | None, question: str, answer: NewDraft
+    ) -> AnswerRow:
+        """Keep what a model answered to a question about stored images. It is no part of any report.
+
+        Raises NotFound, PatientMismatch, UsageError.
+        """
+        with self._history.writing() as db:
+            return answers.keep(db, self._author, patient, current_sha256, prior_sha256, question, answer)
+
+    def insert_answer(self, report_id: str, answer_id: str, sentences: Sequence[str], *, based_on: int) -> DraftRow:
+        """Add the ``sentences`` of an answer, its text as the caller splits it: the model's words, unreviewed.
+
+        Raises NotFound, Conflict, SignedIsFinal, and UsageError for an answer that was stopped, is about another
+        comparison, or is in the report already.
+        """
+        with self._changing(report_id, "draft-saved") as (db, report):
+            answer = rows.answer(db, answer_id)
+            return reports.insert_answer(db, self._author, report, answer, sentences, based_on)
+
+    # The list
 
     def search(
         self,

@@ -157,6 +157,38 @@ class DraftRow:
     finished: str
     demonstration: bool
 
+    @property
+    def answer(self) -> str:
+        """Id of the answer these sentences were put into the report from; "" for a draft of the report itself."""
+        return str(self.settings.get("answer", ""))
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """A question about a comparison, and what a model answered. ``finished`` is "cancelled" for one cut short."""
+
+    id: str
+    patient_key: str
+    current_sha256: str
+    prior_sha256: str | None
+    created_at: datetime
+    question: str
+    text: str
+    token_ids: tuple[int, ...]
+    model_name: str
+    model_sha256: str
+    prompt: str
+    settings: Mapping[str, object]
+    checks: tuple[Mapping[str, object], ...]
+    timings: Mapping[str, object]
+    finished: str
+    demonstration: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to its end and says something."""
+        return self.finished != "cancelled" and bool(self.text.strip())
+
 
 @dataclass(frozen=True)
 class Revision:

@@ -17,6 +17,7 @@ from app.services.jobs import DecodingChoice
 from app.services.review import Posted
 from app.services.state import Session
 from app.services.views import Screen
+from engine.errors import TooLong
 
 TEXT = "The heart is enlarged. There is a small left pleural effusion. No pneumothorax is seen."
 PAGE = "page-one"
@@ -33,27 +34,39 @@ class FakeInfo:
 
 @dataclass
 class FakeEngine:
-    """Writes ``text`` word by word; with ``gate`` set, one word each time it is released."""
+    """Writes ``text`` word by word; with ``gate`` set, one word each time it is released.
+
+    ``room`` is how many earlier turns fit, ``refusal`` why nothing is answered, ``error`` what goes wrong half-way; a
+    ``single`` one writes nothing after earlier turns.
+    """
 
     text: str = TEXT
     info: FakeInfo = field(default_factory=FakeInfo)
     gate: threading.Semaphore | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     closed: bool = False
+    room: int = 1000
+    refusal: Exception | None = None
+    error: Exception | None = None
+    single: bool = False
 
     def stream(self, comparison: Any, asking: Any, *, cancelled: Callable[[], bool], **asked: Any) -> Iterator[Any]:
         from engine.drafting import Draft, Progress, Timings, Token
         from engine.drafting.checks import check
 
+        if len(asking.earlier) > self.room:
+            raise TooLong("The conversation is too long for this model.")
+        if self.refusal is not None:
+            raise self.refusal
         self.asked.append({"comparison": comparison, "asking": asking, **asked})
         yield Progress("images", 0.0, "Looking at the images")
-        words, finished, ids = self.text.split(), "stop", []
+        words, finished, ids = [] if self.single and asking.earlier else self.text.split(), "stop", []
         for n, word in enumerate(words):
             if self.gate is not None:
                 self.gate.acquire(timeout=20)
             ids.append(n)
             yield Token(n, " ".join(words[: n + 1]), f" {word}")
-            if cancelled():
+            if cancelled() or (self.error is not None and n == 1):
                 finished = "cancelled"
                 break
         text, has_prior = " ".join(words[: len(ids)]), comparison.prior is not None
@@ -71,6 +84,8 @@ class FakeEngine:
             has_prior=has_prior,
             finished=finished,
         )
+        if self.error is not None:
+            raise self.error
 
     def close(self) -> None:
         self.closed = True
@@ -140,6 +155,35 @@ class Pilot:
     def export(self) -> Screen:
         shown = self.shown()
         return self.act(lambda session: self.bench.reporting.export(session, shown))
+
+    def ask(self, question: str, *, comparison: str | None = None, sheet: int | None = None, sent: str = "q") -> Screen:
+        """Put a question and wait for nothing."""
+        screen = self.screen
+        return self.act(
+            lambda session: self.bench.conversing.ask(
+                session,
+                self.model,
+                question,
+                DecodingChoice(),
+                sheet=screen.sheet if sheet is None else sheet,
+                comparison=screen.ask.comparison if comparison is None else comparison,
+                sent=sent,
+            )
+        )
+
+    def answered(self, question: str) -> Screen:
+        """Put a question and wait for the answer."""
+        self.ask(question)
+        return list(self.bench.follow(self.key, self.model))[-1]
+
+    def stop_answer(self) -> Screen:
+        comparison = self.screen.ask.comparison
+        return self.act(lambda session: self.bench.conversing.stop(session, comparison))
+
+    def insert(self, number: int = -1) -> Screen:
+        """Put an answer of the conversation into the report."""
+        answer, shown = self.screen.ask.turns[number].id, self.shown()
+        return self.act(lambda session: self.bench.reporting.insert(session, answer, shown))
 
     def answer(self, key: str) -> Screen:
         question = self.screen.case.question

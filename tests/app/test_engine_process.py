@@ -134,11 +134,11 @@ def test_who_waits_sees_the_place_and_can_leave(pilot: Pilot, pair: Path) -> Non
     wait_for(lambda: text(pilot) == "The heart")
     second.start_draft()
     third.start_draft()
-    assert (status(second), status(third)) == ("Waiting: one draft comes first", "Waiting: 2 drafts come first")
+    assert (status(second), status(third)) == ("Waiting: one request comes first", "Waiting: 2 requests come first")
     second.act(pilot.bench.reporting.stop)
     assert not second.screen.report.drafting, "at once"
     assert "stopped before it began" in second.notices()[-1]
-    assert status(third) == "Waiting: one draft comes first"
+    assert status(third) == "Waiting: one request comes first"
     pilot.act(pilot.bench.reporting.stop)
     assert ended(third).report.editor["sentences"]
     for reader, drafts in ((pilot, 1), (second, 0), (third, 1)):

@@ -7,6 +7,7 @@ What it is told is JSON in the clinical context:
     {"once": "/a/file"}                     that, unless the file is there; it is then
     {"wait_after": 3}                       wait after so many words until the draft is cancelled
     {"hang_after": 2}                       do nothing for ever after so many words
+    {"room": 5}                             have room for so many tokens only
     {"babble_after": 2}                     write something that is no message to the program after so many words
 
 Its model is a folder whose file ``words`` holds the text; its file ``load`` may name an error or a signal, or "hang".
@@ -66,7 +67,7 @@ def starts(folder: Path) -> list[int]:
 
 
 class StandIn:
-    """Writes its words; asked for "seen", writes what it was given to see."""
+    """Writes its words; asked for "seen" or "hints", writes what it was given to see, or as hints."""
 
     def __init__(self, words: str, options: dict[str, Any]) -> None:
         self.words = words
@@ -76,16 +77,15 @@ class StandIn:
         self.warnings = ("It is not real.",)
 
     def asked(self, comparison: Comparison, asking: Asking, *, decoding: Decoding) -> tuple[str, list[int], Decoding]:
-        return asking.prompt or asking.section, [1, -200], decoding.resolved(1000)
+        return asking.prompt or asking.section, [1, -200], decoding.resolved(_told(asking).get("room", 1000))
 
     def stream(
         self, comparison: Comparison, asking: Asking, *, decoding: Decoding, cancelled: Callable[[], bool]
     ) -> Iterator[Event]:
-        prompt, context = asking.prompt or asking.section, asking.context
-        told = json.loads(context[context.index("{") :]) if "{" in context else {}
+        prompt, told = asking.prompt or asking.section, _told(asking)
         yield Progress("images", 0.0, "Looking at the images")
         yield Progress("writing", None, "Writing")
-        words = seen(comparison) if prompt == "seen" else [*self.words.split(), *asking.hints]
+        words = seen(comparison) if prompt == "seen" else asking.hints if prompt == "hints" else self.words.split()
         shown, finished = "", "stop"
         for n, word in enumerate(words):
             _go_wrong(told, n)
@@ -137,6 +137,11 @@ def whose(image: Image) -> str:
     """Everything that could name somebody, in one word."""
     named = (image.patient, image.source, image.study_uid, image.sop_uid, image.accession, image.acquired)
     return repr(named).replace(" ", "")
+
+
+def _told(asking: Asking) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(asking.context[asking.context.index("{") :]) if "{" in asking.context else {}
+    return told
 
 
 def _go_wrong(told: dict[str, Any], written: int) -> None:

@@ -132,6 +132,16 @@ def test_events_draft_and_model_are_those_of_the_engine_behind(folder: Path, loa
     expected = list(behind.stream(pair, asking, decoding=decoding.resolved(1000), cancelled=lambda: False))
     assert list(engine.stream(pair, asking, decoding=decoding)) == expected
     assert engine.draft(pair, asking, decoding=decoding) == expected[-1]
+    assert engine.draft(pair, replace(asking, prompt="hints")).text == "Hint, hint."
+
+
+def test_a_conversation_that_leaves_no_room_for_an_answer_is_too_long(engine: EngineProcess, pair: Comparison) -> None:
+    tight = Asking(context='{"room": 5}')
+    assert engine.draft(pair, tight).decoding.max_new_tokens == 5
+    with pytest.raises(errors.TooLong):
+        engine.draft(pair, replace(tight, earlier=(Turn("", "No."),)))
+    brief = Decoding(max_new_tokens=4)
+    assert engine.draft(pair, replace(tight, earlier=(Turn("", "No."),)), decoding=brief).text
 
 
 def test_pixels_arrive_as_they_are_and_nothing_says_whose_they_are(engine: EngineProcess, pair: Comparison) -> None:

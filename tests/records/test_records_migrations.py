@@ -6,11 +6,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from records_desk import Desk
+from records_desk import KNOWN, Desk, draft
 from sqlite_utils import Database
 
 from engine.errors import RecordsError
 from engine.records import Records, migrations
+
+KNOWN_STEPS = (migrations.first_tables, migrations.answers)
 
 
 @pytest.fixture
@@ -19,7 +21,8 @@ def next_version(monkeypatch: pytest.MonkeyPatch):
 
     def release(step) -> None:
         longer = migrations.Migrations("records")
-        longer()(migrations.first_tables)
+        for known in KNOWN_STEPS:
+            longer()(known)
         longer()(step)
         monkeypatch.setattr(migrations, "steps", longer)
         migrations.expected_schema.cache_clear()
@@ -61,7 +64,7 @@ def test_a_step_is_applied_once_with_a_copy_of_the_state_before(desk: Desk, next
     assert connection.execute("SELECT id FROM report").fetchall() == [(report.id,)]
     connection.close()
     connection = sqlite3.connect(desk.home / "history.db")
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(KNOWN_STEPS) + 1,)
     connection.close()
 
 
@@ -71,7 +74,8 @@ def test_a_step_that_fails_changes_nothing_and_names_the_copy(desk: Desk, next_v
     desk.records.close()
     with monkeypatch.context() as patched:
         longer = migrations.Migrations("records")
-        longer()(migrations.first_tables)
+        for known in KNOWN_STEPS:
+            longer()(known)
         longer()(fail_half_way)
         patched.setattr(migrations, "steps", longer)
         with pytest.raises(RecordsError) as told:
@@ -85,10 +89,31 @@ def test_a_step_that_fails_changes_nothing_and_names_the_copy(desk: Desk, next_v
         assert records.doctor() == ()
 
 
+def test_a_history_of_before_conversations_is_kept_and_can_hold_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        before = migrations.Migrations("records")
+        before()(migrations.first_tables)
+        patched.setattr(migrations, "steps", before)
+        migrations.expected_schema.cache_clear()
+        with Records.open(tmp_path / "history") as records:
+            desk = Desk(records, tmp_path)
+            report = desk.signed()
+    migrations.expected_schema.cache_clear()
+    with Records.open(tmp_path / "history") as records:
+        assert records.verify_signature(report.id).ok and records.verify_log().ok
+        records.save_answer(KNOWN, report.current_sha256, None, "Is there an effusion?", draft("Yes."))
+        assert [answer.text for answer in records.answers(KNOWN, report.current_sha256, None)] == ["Yes."]
+        assert records.doctor() == ()
+    assert len(copies(tmp_path / "history")) == 1
+
+
 def test_a_first_start_that_fails_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         broken = migrations.Migrations("records")
-        broken()(migrations.first_tables)
+        for known in KNOWN_STEPS:
+            broken()(known)
         broken()(fail_half_way)
         patched.setattr(migrations, "steps", broken)
         with pytest.raises(RecordsError):
