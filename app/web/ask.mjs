@@ -26,7 +26,7 @@ class Ask {
   #report;
   #ask;
   #dot = el("span", { class: "ivp-ask-dot", hidden: true, title: "An answer is being written" });
-  #mark = el("p", { class: "ivp-line ivp-line--mark", hidden: true });
+  #mark = el("p", { class: "ivp-line ivp-ask-mark", hidden: true });
   #note = el("p", { class: "ivp-line", hidden: true });
   #empty = el("p", { class: "ivp-ask-empty" });
   #list = el("ol", { class: "ivp-turns", role: "log", "aria-label": "Questions and answers", "aria-live": "polite" });
@@ -85,6 +85,7 @@ class Ask {
     this.#list.replaceChildren();
     this.#running = null;
     this.#sent = null;
+    this.#followed = "";  // who comes back to an answer that is still being written has it sent again
     this.#box.value = this.#typed.get(view.comparison) ?? "";
   }
 

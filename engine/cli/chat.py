@@ -119,7 +119,7 @@ class Chat:
         else:
             if draft is not None:
                 self._end(draft, question)
-                if draft.finished != "cancelled":
+                if draft.finished != "cancelled" and draft.text.strip():
                     self.turns.append(Turn(question, draft.text))
 
     def _answer(self, asking: Asking) -> Draft | None:
