@@ -61,6 +61,11 @@ def journey(opened: Browser, url: str, files: list[Path], folder: Path, suffix: 
     screen.type_sentence(f"{words.rstrip('.')} on this film.")
     screen.act(2, "reject")
     photograph("review")
+    page.click(".ivp-side[data-side=ask]")
+    page.get_by_role("button", name="What changed since the prior?").click()
+    page.wait_for_selector(".ivp-turn[data-state=whole]")
+    photograph("ask")
+    page.click(".ivp-side[data-side=report]")
     for number, row in enumerate(screen.sentences()):
         if row["status"] == "unreviewed":
             screen.act(number, "accept")
