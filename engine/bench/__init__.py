@@ -14,6 +14,7 @@ model has learnt. What does (guessing, precision) is measured on the demonstrati
     ours.py         the engine's side
     peer.py         the peer's
     side_by_side.py sixteen drafts at once by the engine, and one by one
+    layers.py       the forms of one linear layer
     demo.py         guessing and precision on the demonstration model
     machine.py      what ran it, how fast it reads memory, what a step must read at least
     cases.py        measures the cases

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import paths
-from engine.bench import demo, machine, ours, peer, side_by_side
+from engine.bench import demo, layers, machine, ours, peer, side_by_side
 from engine.bench.demo import Agreement, Guessing
+from engine.bench.layers import Forms
 from engine.bench.material import Pair, Study
 from engine.bench.measure import Measured
 from engine.bench.processes import fresh
 from engine.bench.sizes import Size
-from engine.bench.task import BATCH, BATCHED, DRAFTS, LOOKUP, OURS, PEER, TOGETHER_KIND, Task
+from engine.bench.task import BATCH, BATCHED, DRAFTS, LAYERS, LOOKUP, OURS, PEER, TOGETHER_KIND, Task
 from engine.errors import ResourceError
 
 NO_DEMO = "models/demo-tac is not installed"
@@ -52,11 +53,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What was measured on the demonstration model, or the reason why not."""
+    """What was measured on the demonstration model, or of a single layer, or the reason why not."""
 
     case: str
     precision: str
-    found: Guessing | Agreement | None = None
+    found: Guessing | Agreement | Forms | None = None
     reason: str = ""
 
 
@@ -88,6 +89,9 @@ class Bench:
                 yield self._compare(case, precision)
             elif case == BATCH:
                 yield self._side_by_side(case, precision)
+            elif case == LAYERS:
+                self.say("a linear layer in all its forms")
+                yield Learnt(case, precision, fresh(layers.measure, self.size, self.device, threads=self.threads))
             else:
                 yield self._learnt(case, precision)
 

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.bench.cases import Compared, Learnt
+from engine.bench.layers import ROWS
 from engine.bench.measure import TIMES, Measured, Spread, spreads
-from engine.bench.task import AGREEMENT, BATCH, BATCHED, DRAFTS, LOOKUP, OURS, TOGETHER_KIND, sides
+from engine.bench.task import AGREEMENT, BATCH, BATCHED, DRAFTS, LAYERS, LOOKUP, OURS, TOGETHER_KIND, sides
 
 Json = dict[str, Any]
 
@@ -205,6 +206,8 @@ def _sentence(one: Json, cases: Sequence[Json]) -> str:
         return _batch(name, one)
     if one["case"] == LOOKUP:
         return _guessing(name, one["found"])
+    if one["case"] == LAYERS:
+        return _forms(one["found"])
     if one["case"] == AGREEMENT:
         found = one["found"]
         return (
@@ -227,6 +230,16 @@ def _guessing(name: str, found: Json) -> str:
         f"{plain} ({plain / found['passes']:.1f} times fewer; decoding was {found['plain_s'] / found['hinted_s']:.1f} "
         f"times as fast), the same text in {found['same']} of {found['cases']} cases."
     )
+
+
+def _forms(found: Json) -> str:
+    rows = " / ".join(map(str, ROWS))
+    each = []
+    for form in found["forms"]:
+        times = " / ".join(f"{seconds * 1000:.2f}" for seconds in form["seconds"])
+        each.append(f"{form['name']} {times} ms, error {form['error']:.1%}")
+    shape = f"{found['inputs']} x {found['outputs']}"
+    return f"layers: one of {shape} in bfloat16, for {rows} rows: {'; '.join(each)}."
 
 
 def _batch(name: str, one: Json) -> str:

@@ -44,12 +44,12 @@ DRAFTS = {
     "no-prior": Kind("greedy, one image without a prior", prior=False, precisions=("float32",)),
     "second": Kind("a second question about the same pair", second=True, new_tokens=8),
 }
-LOOKUP, AGREEMENT, BATCH = "lookup", "agreement", "batch-16"
+LOOKUP, AGREEMENT, BATCH, LAYERS = "lookup", "agreement", "batch-16", "layers"
 TOGETHER_KIND = Kind("16 pairs at once and one by one, both by the engine, a draft's share of the time")
 BATCHED = 16
 """Pairs of BATCH."""
 
-CASES = (*DRAFTS, LOOKUP, AGREEMENT, BATCH)
+CASES = (*DRAFTS, LOOKUP, AGREEMENT, BATCH, LAYERS)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def precision_options(precision: str) -> dict[str, Any]:
     """A precision as ``Engine.load`` and ``load_model`` take it. Quantised models compute in bfloat16."""
     if precision in QUANTISED:
         return {"dtype": "bfloat16", "quantization": precision}
-    return {"dtype": precision}
+    return {"dtype": precision, "quantization": "none"}
 
 
 def plan(cases: tuple[str, ...], precisions: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -91,5 +91,5 @@ def plan(cases: tuple[str, ...], precisions: tuple[str, ...]) -> list[tuple[str,
     for precision in precisions:
         chosen += [(case, precision) for case, kind in DRAFTS.items() if precision in kind.precisions]
     chosen += [(LOOKUP, "float32"), *((AGREEMENT, one) for one in precisions if one != "float32")]
-    chosen.append((BATCH, precisions[0]))
+    chosen += [(BATCH, precisions[0]), (LAYERS, "bfloat16")]
     return [one for one in chosen if one[0] in cases]
