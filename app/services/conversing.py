@@ -261,7 +261,7 @@ def _turn(row: AnswerRow, inserted: frozenset[str]) -> TurnView:
         turns = "turn" if left_out == 1 else f"{left_out} turns"
         remarks.append(f"Asked without the oldest {turns} of this conversation: the model has no room for more.")
     if row.settings.get("alone"):
-        remarks.append("Asked by itself: after the turns before it the model wrote nothing.")
+        remarks.append("Asked by itself: this model can do nothing with what was said before.")
     if row.finished == "cancelled":
         state, said = "stopped", "Stopped: incomplete, and not put to the model again."
     elif not row.whole:

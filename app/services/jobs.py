@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 
 from app import errors
 from engine.drafting import Asking, Comparison, Decoding, Draft, EngineProcess, Token
-from engine.errors import Cancelled, TooLong
+from engine.errors import Cancelled, TooLong, UsageError
 from engine.imaging.types import Image
 from engine.records import NewDraft
 
@@ -47,8 +47,8 @@ class DecodingChoice:
 class DraftRequest:
     """What is asked of the engine.
 
-    ``left_out`` turns of the conversation are not in it, for want of room; ``alone`` says that none is, because with
-    them the model wrote nothing.
+    ``left_out`` turns of the conversation are not in it, for want of room; ``alone`` says that none is, because the
+    model can do nothing with them.
     """
 
     current: Image
@@ -66,6 +66,10 @@ class DraftRequest:
         oldest = 1 if len(earlier) > 1 and not earlier[0].question else 0
         asking = replace(self.asking, earlier=(*earlier[:oldest], *earlier[oldest + 1 :]))
         return replace(self, asking=asking, left_out=self.left_out + 1)
+
+    def by_itself(self) -> DraftRequest:
+        """Without anything before the question."""
+        return replace(self, asking=replace(self.asking, earlier=()), left_out=0, alone=True)
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class DraftJob:
             self._changed.notify_all()
 
     def _draft(self, engine: EngineProcess) -> None:
-        """Put the request, without the oldest turns of a conversation that has no room in the model."""
+        """Put the request, without as many turns before it as the model cannot take."""
         request = self.request
         while True:
             try:
@@ -175,6 +179,11 @@ class DraftJob:
                 again = request.shortened()
                 if again is None:
                     raise
+            except UsageError:
+                # To a model that answers one question only, a first one can be put without the report.
+                if [turn.question for turn in request.asking.earlier] != [""]:
+                    raise
+                again = request.by_itself()
             if again is None:
                 return
             request = again
@@ -195,7 +204,7 @@ class DraftJob:
             for event in events:
                 if isinstance(event, Draft):
                     if request.asking.earlier and event.finished == "stop" and not event.text.strip():
-                        return replace(request, asking=replace(request.asking, earlier=()), left_out=0, alone=True)
+                        return request.by_itself()
                     self._keep(from_draft(event, request))
                     kept = True
                 elif isinstance(event, Token):

@@ -36,8 +36,8 @@ class FakeInfo:
 class FakeEngine:
     """Writes ``text`` word by word; with ``gate`` set, one word each time it is released.
 
-    ``room`` is how many earlier turns fit, ``refusal`` why nothing is answered, ``error`` what goes wrong half-way; a
-    ``single`` one writes nothing after earlier turns.
+    ``room`` is how many earlier turns fit, ``refusal`` why no more is answered, ``error`` what goes wrong half-way;
+    a ``single`` one writes nothing after earlier turns.
     """
 
     text: str = TEXT
@@ -56,7 +56,7 @@ class FakeEngine:
 
         if len(asking.earlier) > self.room:
             raise TooLong("The conversation is too long for this model.")
-        if self.refusal is not None:
+        if self.refusal is not None and asking.earlier:
             raise self.refusal
         self.asked.append({"comparison": comparison, "asking": asking, **asked})
         yield Progress("images", 0.0, "Looking at the images")

@@ -15,6 +15,7 @@ from engine.drafting import Turn
 from engine.errors import ModelError, UsageError
 
 CHANGED = "What changed since the prior?"
+ALONE = "Asked by itself: this model can do nothing with what was said before."
 
 
 def said(pilot: Pilot) -> list[tuple[str, str, str]]:
@@ -144,10 +145,11 @@ def test_an_engine_that_dies_leaves_a_stopped_answer_and_a_sentence(pilot: Pilot
 
 
 def test_a_model_that_answers_one_question_only_says_so(pilot: Pilot, pair: Path, fake: FakeEngine) -> None:
-    pilot.drop(pair)
-    pilot.answered("Why?")
     sentence = "This model answers one question only; it cannot be asked further ones."
     fake.refusal = UsageError(sentence)
+    pilot.drop(pair)
+    pilot.write("Normal chest.")
+    assert pilot.answered("Why?").ask.turns[0].remarks == (ALONE,), "a first question can be put without the report"
     screen = pilot.answered("And then?")
     assert screen.ask.problem == sentence and screen.ask.question == "And then?"
 
@@ -161,7 +163,7 @@ def test_a_model_that_writes_nothing_after_other_turns_is_asked_by_itself(
     screen = pilot.answered("And then?")
     assert [len(asked["asking"].earlier) for asked in fake.asked] == [0, 1, 0]
     assert screen.ask.turns[-1].answer == TEXT and screen.ask.turns[0].remarks == ()
-    assert screen.ask.turns[-1].remarks == ("Asked by itself: after the turns before it the model wrote nothing.",)
+    assert screen.ask.turns[-1].remarks == (ALONE,)
     fake.text = ""
     assert pilot.answered("Nothing?").ask.turns[-1].state == "empty"
 
