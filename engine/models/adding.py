@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine import paths
 from engine.errors import ModelError, UsageError
@@ -82,9 +83,21 @@ def add(
             if done - before != sizes[file]:
                 raise ModelError(f"{file} changed while it was read; nothing was installed.")
         provenance.write(
-            partial, provenance.read(source), name=name, license=license, conversation=template, sha256=sha256
+            partial,
+            _base_record(found) | provenance.read(source),
+            name=name,
+            license=license,
+            conversation=template,
+            sha256=sha256,
         )
     return Added(survey(folder), len(names), total)
+
+
+def _base_record(found: Survey) -> dict[str, Any]:
+    """The hashes of the base of an adapter or projector, where it is here and records them."""
+    base = found.model.tokenizer if found.model is not None else found.path
+    known = provenance.hashes(base) if base != found.path else {}
+    return {"base_sha256": known} if known else {}
 
 
 def default_name(source: Path, kind: str) -> str:

@@ -3,6 +3,7 @@
     name, license, conversation   as asked for, or as the hub says
     source, revision     hub id and commit of a downloaded model
     sha256               weight file (its path within the folder) -> hash, as it was when the model was installed
+    base_sha256          the same of the base, of an adapter or projector: what it was made or installed for
 
 Fields this module does not know are kept as they are; those that decide how a model is used are read elsewhere.
 """
@@ -38,9 +39,9 @@ def write(folder: Path, known: Mapping[str, Any], **changes: Any) -> None:
     partial.replace(folder / NAME)
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    """The recorded hashes, those aside whose path leads out of the folder."""
-    recorded = read(folder).get("sha256")
+def hashes(folder: Path, field: str = "sha256") -> dict[str, str]:
+    """The recorded hashes (or those of the base), those aside whose path leads out of the folder."""
+    recorded = read(folder).get(field)
     if not isinstance(recorded, Mapping):
         return {}
     inside = {str(name): str(value) for name, value in recorded.items() if ".." not in PurePosixPath(str(name)).parts}

@@ -17,7 +17,18 @@ from typing import Any
 
 from engine import paths
 from engine.errors import ModelError, UsageError
-from engine.models import adapters, catalogue, conversation, families, language, libra, places, record, towers
+from engine.models import (
+    adapters,
+    catalogue,
+    conversation,
+    families,
+    language,
+    libra,
+    places,
+    provenance,
+    record,
+    towers,
+)
 from engine.models.adapters import Adapter
 from engine.models.families import Family
 from engine.models.record import Record
@@ -207,6 +218,7 @@ def _base(named: str, path: Path, given: Path | None, what: str, problems: list[
         if not places.is_model(given) and not adapters.is_adapter(given):
             problems.append(f"there is no base model in {given}")
             return None
+        problems += _other_files(path, given)
         return given
     found = places.find(named, path) if named else None
     if found is None:
@@ -215,7 +227,19 @@ def _base(named: str, path: Path, given: Path | None, what: str, problems: list[
             f"it is {'an' if what == 'adapter' else 'a'} {what} and needs {where}; name it with --base"
             + (f" or put it at {paths.models() / Path(named).name}" if named else "")
         )
+        return None
+    problems += _other_files(path, found)
     return found
+
+
+def _other_files(path: Path, base: Path) -> list[str]:
+    """Whether the weights of ``base`` are recorded as others than those that what lies in ``path`` was made for.
+
+    Hashes are compared where both folders record them; none is computed, for that would take minutes.
+    """
+    expected, recorded = provenance.hashes(path, "base_sha256"), provenance.hashes(base)
+    other = [name for name, value in expected.items() if recorded.get(name, value) != value]
+    return [f"it was made for another base: {name} of {base.name} is not the file it records" for name in other[:1]]
 
 
 def _tower(

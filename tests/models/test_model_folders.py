@@ -122,6 +122,26 @@ class TestAdd:
         status, result, _ = run("verify", "elsewhere-adapter")
         assert (status, result["models"][0]["files"]) == (4, {"adapter_model.safetensors": "differs"})
 
+    def test_an_adapter_on_another_base_than_it_was_installed_for(
+        self, run: Run, adapter: Path, source: Path, shelf: Path
+    ) -> None:
+        said = provenance.read(source)
+        recorded = {"model.safetensors": "a" * 64}
+        provenance.write(source, said, sha256=recorded)
+        config = json.loads((adapter / "adapter_config.json").read_text())
+        (adapter / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": str(source)}))
+        assert run("add", adapter, "--name", "on-base")[0] == 0
+        assert provenance.hashes(shelf / "on-base", "base_sha256") == recorded
+        status, found, _ = run("inspect", "on-base")
+        assert status == 0, found
+        provenance.write(source, said, sha256={"model.safetensors": "b" * 64})
+        for arguments in (("on-base",), (source, "--adapter", "on-base"), ("on-base", "--base", source)):
+            status, found, _ = run("inspect", *arguments)
+            assert status == 4
+            assert found["problems"] == [
+                "it was made for another base: model.safetensors of tiny is not the file it records"
+            ]
+
     def test_everything_wrong_is_said_and_nothing_is_installed(self, run: Run, source: Path, shelf: Path) -> None:
         (source / "tokenizer.json").unlink()
         file = source / "model.safetensors"
