@@ -149,6 +149,7 @@ def meta(image: Image) -> dict[str, Any]:
             "basis": image.spacing.basis,
         },
         "view": image.view.value,
+        "modality": image.modality,
         "laterality": image.laterality,
         "orientation": list(image.orientation),
         "patient": {

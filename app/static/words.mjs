@@ -25,9 +25,9 @@ export function dateWords({ acquired, date_reliable: reliable }) {
   return reliable === false ? `${shown}  date not reliable` : shown;
 }
 
-/** Lines of the "when" corner: date, view, study. */
+/** Lines of the "when" corner: date, view (a slice of CT has none), study. */
 export function whenWords(meta) {
-  const view = !meta.view || meta.view === "UNKNOWN" ? "View unknown" : meta.view;
+  const view = meta.modality === "CT" ? "CT slice" : !meta.view || meta.view === "UNKNOWN" ? "View unknown" : meta.view;
   return [dateWords(meta), view, String(meta.study_description ?? "").trim()].filter(Boolean);
 }
 

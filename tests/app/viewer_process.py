@@ -20,7 +20,13 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 120_000
 """Milliseconds to wait for anything: test machines may be very busy."""
 
-START = "import sys; from engine.cli import main; sys.exit(main(['viewer', *sys.argv[1:]], module='app.main'))"
+START = (
+    "-c",
+    "import sys; from engine.cli import main; sys.exit(main(['viewer', *sys.argv[1:]], module='app.main'))",
+)
+STAND_IN = (str(PROJECT / "tests" / "app" / "stand_in_viewer.py"),)
+"""What Python is started with: the viewer as it is, or with an engine that does what it is told."""
+
 QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 DROP = """(files) => {
@@ -35,11 +41,11 @@ DROP = """(files) => {
 
 
 @contextmanager
-def viewer(home: Path, *options: str) -> Iterator[str]:
+def viewer(home: Path, *options: str, start: tuple[str, ...] = START) -> Iterator[str]:
     """The running viewer; gives its address, ends it as Ctrl-C would, and insists on a clean end."""
     environment = os.environ | {"INTERVAL_HOME": str(home), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-c", START, "--no-browser", *options],
+        [sys.executable, *start, "--no-browser", *options],
         cwd=PROJECT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -133,6 +139,10 @@ class Screen:
     def sign(self, name: str) -> None:
         self.page.fill("#ivp-name input, #ivp-name textarea", name)
         self.page.click("#ivp-sign-button")
+
+    def at_rest(self) -> None:
+        """Wait until nothing is under way: Gradio may lose what is sent in the moment in which an answer ends."""
+        self.page.evaluate("() => new Promise((done) => setTimeout(() => requestIdleCallback(done), 500))")
 
     def history(self) -> None:
         """Turn to the history and wait for its rows."""
