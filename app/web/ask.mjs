@@ -19,7 +19,7 @@ class Ask {
   #options;
   #view = null;
   #typed = new Map();   // comparison -> words that were not sent yet
-  #sent = null;         // {id, isTyped}: a question on its way
+  #sent = null;         // {id, question, isUnderWay}: the last question that was not taken yet
   #returned = "";       // id of the question that has been put back into the box
   #followed = "";       // id of the answer whose screens are being sent
   #rows = new Map();    // id of a turn -> {node, key}
@@ -92,7 +92,7 @@ class Ask {
   /** The question was taken: the box is free again. One that could not be answered comes back into it. */
   #taken(view) {
     if (this.#sent && this.#sent.id === view.accepted) {
-      if (this.#sent.isTyped) this.#setBox("");
+      if (this.#box.value === this.#sent.question) this.#setBox("");  // else it holds the next words already
       this.#sent = null;
     }
     if (view.question && view.accepted !== this.#returned) {
@@ -114,22 +114,22 @@ class Ask {
   }
 
   #putTyped() {
-    this.#put(this.#box.value, true);
+    this.#put(this.#box.value);
   }
 
-  #put(question, isTyped) {
+  #put(question) {
     if (!question.trim() || !this.#canPut()) return;
-    const sent = { id: crypto.randomUUID(), isTyped };
+    const sent = { id: crypto.randomUUID(), question, isUnderWay: true };
     this.#sent = sent;
     this.#options.onAsk({ id: sent.id, comparison: this.#view.comparison, question });
     this.#enable();
     this.#box.focus();
-    // A question that was refused is still in the box, which is opened again after a moment.
-    setTimeout(() => { if (this.#sent === sent) { this.#sent = null; this.#enable(); } }, 3000);
+    // A question that was refused is still in the box, and can be sent again after a moment.
+    setTimeout(() => { sent.isUnderWay = false; this.#enable(); }, 3000);
   }
 
   #canPut() {
-    return Boolean(this.#view?.can_ask) && this.#sent === null;
+    return Boolean(this.#view?.can_ask) && !this.#sent?.isUnderWay;
   }
 
   #stopAnswer() {
@@ -177,7 +177,7 @@ class Ask {
     if (this.#suggestions.dataset.key === key) return;
     this.#suggestions.dataset.key = key;
     this.#suggestions.replaceChildren(...suggestions.map((words) =>
-      el("button", { type: "button", class: "ivp-suggestion", onclick: () => this.#put(words, false) }, words)));
+      el("button", { type: "button", class: "ivp-suggestion", onclick: () => this.#put(words) }, words)));
   }
 
   #drawTurns({ turns, can_insert: canInsert }) {
