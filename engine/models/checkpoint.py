@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from engine.errors import UsageError
-from engine.models import families, quantisation, recognition
+from engine.models import families, provenance, quantisation, recognition
 from engine.models.assembly import quiet
 from engine.models.composite import LibraModel
 from engine.models.libra import CONNECTOR, LoadedLibra
@@ -40,6 +40,9 @@ __all__ = [
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 TOWER_FOLDER = "dinov2"
 """Libra tells the kind of a tower by its name, so the name says it."""
+
+WEIGHTS = ("model.safetensors", f"{TOWER_FOLDER}/model.safetensors")
+"""Files that ``save_model`` writes."""
 
 LANGUAGE_FIELDS = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
@@ -170,6 +173,7 @@ def save_model(
         "license": license,
         "padding": processor.padding.value,
         "card": "README.md",
+        "sha256": {name: provenance.digest(folder / name, lambda size: None) for name in WEIGHTS},
     }
     _write(folder / "interval.json", own)
     return folder

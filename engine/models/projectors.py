@@ -8,6 +8,7 @@ need not know which one it is. They do not compare: what is passed as the prior 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,8 @@ class Projector(nn.Module):
 
     def align(self, current: Tensor, prior: Tensor) -> Tensor:
         """Image tokens ``[B, N, H]`` of the current image alone."""
-        tokens: Tensor = self.projector(current.to(next(self.parameters()).dtype))
+        first: Any = self.projector[0] if isinstance(self.projector, nn.Sequential) else self.projector
+        tokens: Tensor = self.projector(current.to(first.weight.dtype))
         return tokens
 
     def forward(self, current: Tensor, prior: Tensor) -> Tensor:

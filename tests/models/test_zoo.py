@@ -16,6 +16,7 @@ from engine.decoding.generate import generate
 from engine.decoding.session import Session
 from engine.models.checkpoint import load_model
 from engine.models.libra import LoadedLibra
+from engine.models.packing import pack
 from engine.models.preprocessing import prepare
 
 CASES: dict[str, dict[str, Any]] = {
@@ -36,11 +37,14 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_logits_and_answers(case: str, tmp_path: Path) -> None:
+def test_logits_and_answers(case: str, packed: bool, tmp_path: Path) -> None:
     expected = zoo.build(tmp_path, **CASES[case])
     loaded = load_model(expected.folder, dtype="float32", device="cpu")
     assert isinstance(loaded, LoadedLibra)
+    if packed:
+        pack(loaded.model)
     picture = Image.fromarray(np.random.default_rng(1).integers(0, 255, (70, 56), np.uint8))
     _, ids = loaded.ask("Any change?", has_prior=True)
     features = loaded.see(picture)
