@@ -10,10 +10,10 @@ from engine.reports.findings import compares
 from engine.reports.sentences import split
 
 LOOP = 4
-"""So many times the same run of LOOP_WORDS words is an endless repeat, whatever the sentences."""
+"""So many times the same run of LOOP_WORDS words in one sentence, or the same sentence however short, is a loop."""
 LOOP_WORDS = 4
 MIN_WORDS = 3
-"""Sentences shorter than this may come twice ("No change.")."""
+"""Sentences shorter than this may come again ("No change.")."""
 
 
 def check(text: str, *, has_prior: bool, finished: Finish) -> tuple[Check, ...]:
@@ -33,9 +33,15 @@ def check(text: str, *, has_prior: bool, finished: Finish) -> tuple[Check, ...]:
 
 
 def _repeats(text: str) -> bool:
-    sentences = Counter(" ".join(re.findall(r"\w+", sentence.casefold())) for sentence in split(text))
-    if any(count > 1 and len(words.split()) >= MIN_WORDS for words, count in sentences.items()):
+    """Whether a sentence comes again, or one sentence runs in a circle.
+
+    That several sentences begin alike ("There is no evidence of ...") is how reports are written.
+    """
+    sentences = [tuple(re.findall(r"\w+", sentence.casefold())) for sentence in split(text)]
+    if any(count > 1 and (len(words) >= MIN_WORDS or count >= LOOP) for words, count in Counter(sentences).items()):
         return True
-    words = re.findall(r"\w+", text.casefold())
-    runs = Counter(tuple(words[i : i + LOOP_WORDS]) for i in range(len(words) - LOOP_WORDS + 1))
-    return any(count >= LOOP for count in runs.values())
+    return any(count >= LOOP for words in sentences for count in _runs(words).values())
+
+
+def _runs(words: tuple[str, ...]) -> Counter[tuple[str, ...]]:
+    return Counter(words[i : i + LOOP_WORDS] for i in range(len(words) - LOOP_WORDS + 1))

@@ -21,6 +21,12 @@ def codes(text: str, *, has_prior: bool = True, finished: str = "stop") -> set[s
         ("the the the the the the the the", {"repeated"}),
         ("No effusion and no effusion and no effusion and no effusion and no effusion and", {"repeated"}),
         ("No change. Heart normal. No change.", set()),
+        ("No change. No change. No change. No change.", {"repeated"}),
+        (
+            "There is no evidence of nodule. There is no evidence of edema. There is no evidence of atelectasis. "
+            "There is no evidence of pneumothorax.",
+            set(),
+        ),
     ],
 )
 def test_text(text: str, expected: set[str]) -> None:
