@@ -1,7 +1,7 @@
 /* The words on one pane: the label bar (PRIOR or CURRENT, always there) and the corner texts. DOM only, told what to say. */
 
 import { el, setText } from "./dom.mjs";
-import { ageWords, whenWords, whoWords, zoomWords } from "./words.mjs";
+import { ageWords, edgeLetters, whenWords, whoWords, zoomWords } from "./words.mjs";
 
 const TITLES = { prior: "PRIOR", current: "CURRENT" };
 
@@ -16,10 +16,12 @@ export class PaneText {
     this.notes = corner("notes");
     this.window = corner("window");
     this.zoom = corner("zoom");
+    this.edges = Object.fromEntries(["left", "right", "top", "bottom"].map((edge) => [edge, el("span", { class: "iv-edge", "data-edge": edge })]));
     this.message = el("p", { class: "iv-message", role: "status" });
     this.element = el("section", { class: "iv-pane", "data-role": role, "aria-label": `${TITLES[role]} image` },
       el("header", { class: "iv-label" }, this.title, this.date, this.age),
       el("div", { class: "iv-corners iv-corners--top" }, this.who, this.when),
+      el("div", { class: "iv-edges" }, ...Object.values(this.edges)),
       this.message,
       el("div", { class: "iv-corners iv-corners--bottom" }, el("div", { class: "iv-stack" }, this.notes, this.window), this.zoom));
   }
@@ -37,6 +39,8 @@ export class PaneText {
     lines(this.who, meta ? whoWords(meta) : []);
     lines(this.when, meta ? whenWords(meta) : []);
     lines(this.notes, meta?.notes ?? []);
+    const letters = edgeLetters(meta?.orientation);
+    for (const [edge, node] of Object.entries(this.edges)) setText(node, letters[edge] ?? "");
     this.when.classList.toggle("iv-doubtful", Boolean(meta) && (meta.date_reliable === false || !meta.acquired));
     const age = meta && other && this.role === "prior" ? ageWords(meta, other) : { text: "", wrong: false };
     setText(this.date, meta?.acquired?.slice(0, 10) ?? "");

@@ -80,3 +80,14 @@ export function arePatientsDifferent(a, b) {
   if (id(a) !== id(b)) return true;
   return Boolean(issuer(a) && issuer(b) && issuer(a) !== issuer(b));
 }
+
+const OPPOSITE = { L: "R", R: "L", A: "P", P: "A", H: "F", F: "H" };
+
+/** What is at the edges of a picture whose rows and columns run to these sides of the patient: {left, right, top, bottom}.
+ * @param {string[] | undefined} orientation such as ["L", "F"]; nothing is said of letters that DICOM does not know */
+export function edgeLetters(orientation) {
+  const [row, column] = orientation ?? [];
+  if (![row, column].every((letters) => letters && [...letters].every((letter) => letter in OPPOSITE))) return {};
+  const opposite = (letters) => [...letters].map((letter) => OPPOSITE[letter]).join("");
+  return { left: opposite(row), right: row, top: opposite(column), bottom: column };
+}

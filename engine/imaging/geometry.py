@@ -16,6 +16,9 @@ from engine.imaging.types import Spacing, View
 
 __all__ = ["body_part", "laterality", "orientation", "spacing", "view"]
 
+OBLIQUE = 0.26
+"""Cosine above which a direction is named as well: 15 degrees away from the plane of the other axes."""
+
 _POSITIONS = {
     "PA": View.PA,
     "AP": View.AP,
@@ -103,11 +106,31 @@ def laterality(ds: Dataset) -> str:
 
 
 def orientation(ds: Dataset, shown: View) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """PatientOrientation (row, column direction) and a note if a frontal view is stored mirrored."""
+    """Where rows and columns run in the patient, and a note if a frontal view is stored mirrored.
+
+    As PatientOrientation says, in letters such as "L" and "F" (PS3.3 C.7.6.1.1.1), or as follows from the direction
+    cosines of ImageOrientationPatient (C.7.6.2.1.1).
+    """
     found = tuple(each.upper() for each in tags.texts(ds, "PatientOrientation", 16))[:2]
+    if len(found) < 2:
+        found = _directions(tags.numbers(ds, "ImageOrientationPatient")) or found
     if shown.frontal and found and found[0].startswith("R"):
         return found, ("Stored mirrored: the patient's right is on the right of the picture.",)
     return found, ()
+
+
+def _directions(cosines: list[float]) -> tuple[str, ...]:
+    """Of a row and a column, each by its letters, the main one first; () for what are no direction cosines."""
+    if len(cosines) != 6:
+        return ()
+    vectors = cosines[:3], cosines[3:]
+    if any(abs(sum(value * value for value in vector) - 1) > 0.01 for vector in vectors):
+        return ()
+    named = []
+    for vector in vectors:
+        axes = sorted(zip(map(abs, vector), vector, ("LR", "PA", "HF"), strict=True), reverse=True)
+        named.append("".join(letters[value < 0] for size, value, letters in axes if size > OBLIQUE))
+    return tuple(named)
 
 
 def spacing(ds: Dataset) -> tuple[Spacing | None, tuple[str, ...]]:

@@ -212,6 +212,23 @@ def test_uids_that_are_none_are_left_out() -> None:
     assert image(StudyInstanceUID="1.2.3").study_uid == "1.2.3"
 
 
+@pytest.mark.parametrize(
+    ("cosines", "expected"),
+    [
+        ([1, 0, 0, 0, 1, 0], ("L", "P")),  # axial, as CT is stored
+        ([1, 0, 0, 0, 0, -1], ("L", "F")),  # coronal
+        ([0, 1, 0, 0, 0, -1], ("P", "F")),  # sagittal
+        ([-1, 0, 0, 0, 1, 0], ("R", "P")),  # lying face down
+        ([0.866, 0.5, 0, 0, 0, -1], ("LP", "F")),  # turned by 30 degrees
+        ([1, 0, 0], ()),
+        ([0, 0, 0, 0, 0, 0], ()),
+        ([5, 0, 0, 0, 1, 0], ()),
+    ],
+)
+def test_the_sides_follow_from_direction_cosines(cosines: list[float], expected: tuple[str, ...]) -> None:
+    assert image(PatientOrientation=None, ImageOrientationPatient=cosines).orientation == expected
+
+
 def test_side_orientation_and_burnt_in_text() -> None:
     found = image(PatientOrientation=["R", "F"], ImageLaterality="U", BurnedInAnnotation="YES")
     assert found.orientation == ("R", "F") and found.laterality == "U"

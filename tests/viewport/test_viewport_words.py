@@ -48,6 +48,33 @@ def test_the_age_of_the_prior(page: Page) -> None:
     assert [(age["text"], age["wrong"]) for age in told] == [case[2:] for case in AGES]
 
 
+EDGES = [
+    (["L", "F"], {"left": "R", "right": "L", "top": "H", "bottom": "F"}),
+    (["R", "F"], {"left": "L", "right": "R", "top": "H", "bottom": "F"}),
+    (["LP", "FA"], {"left": "RA", "right": "LP", "top": "HP", "bottom": "FA"}),
+    ([], {}),
+    (["L"], {}),
+    (["L", "<b>"], {}),
+]
+
+
+def test_the_sides_of_the_patient(page: Page, view: View, server: Server) -> None:
+    told = page.evaluate(
+        """async (cases) => {
+            const { edgeLetters } = await import("/static/words.mjs");
+            return cases.map((orientation) => edgeLetters(orientation));
+        }""",
+        [case for case, _ in EDGES],
+    )
+    assert told == [edges for _, edges in EDGES]
+    server.add("c", picture(radiograph(60, 60), orientation=["L", "F"]))
+    view.load("c")
+    pane = view.page.locator('[data-role="current"]')
+    for edge, letters in EDGES[0][1].items():
+        assert pane.locator(f'[data-edge="{edge}"]').inner_text() == letters
+    assert pane.locator("h1").count() == 0
+
+
 def test_a_prior_that_is_newer_is_marked(view: View, server: Server) -> None:
     server.add("p", picture(radiograph(60, 60), acquired="2024-03-10T00:00:00"))
     server.add("c", picture(radiograph(60, 60), acquired="2023-03-10T00:00:00"))
