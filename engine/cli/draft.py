@@ -21,6 +21,17 @@ def register(parser: argparse.ArgumentParser) -> None:
     question.add_argument("--section", choices=("findings", "impression"), default="findings")
     question.add_argument("--prompt", metavar="TEXT", help="a question of your own, instead of a section's")
     asking.add_argument("--context", default="", metavar="TEXT", help="indication, history")
+    asking.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="text that ends the answer; again for more"
+    )
+    asking.add_argument(
+        "--hints",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="texts the answer may repeat in part, such as the prior's report: quicker, the same answer",
+    )
 
     _loading.register(parser)
     _decoding.register(parser, several=True)
@@ -32,15 +43,20 @@ def run(args: argparse.Namespace) -> int:
     from engine.drafting import Asking, Comparison, Draft, Progress, Token
 
     decoding = _decoding.decoding(args)
+    asking = Asking(
+        section=args.section,
+        prompt=args.prompt,
+        context=args.context,
+        stops=tuple(args.stop),
+        hints=tuple(map(_text, args.hints)),
+    )
     comparison = Comparison.open(args.current, args.prior)
     engine = _loading.load(args)
     if engine.info.demonstration:
         print("Demonstration model: it was made to show the program, not to read radiographs.", file=sys.stderr)
 
     streaming = not args.json and args.num_beams == 1
-    events = engine.stream(
-        comparison, Asking(section=args.section, prompt=args.prompt, context=args.context), decoding=decoding
-    )
+    events = engine.stream(comparison, asking, decoding=decoding)
     for event in events:
         if isinstance(event, Progress):
             print(f"{event.message} ...", file=sys.stderr)
@@ -49,6 +65,15 @@ def run(args: argparse.Namespace) -> int:
         elif isinstance(event, Draft):
             _show(event, as_json=args.json, streamed=streaming)
     return 0
+
+
+def _text(file: Path) -> str:
+    from engine.errors import UsageError
+
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        raise UsageError(f"The text {file.name} cannot be read; it must be a text file in UTF-8.") from None
 
 
 def _show(draft: object, *, as_json: bool, streamed: bool) -> None:

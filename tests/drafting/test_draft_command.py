@@ -41,6 +41,27 @@ def test_words(tiny: Path, pictures: tuple[Path, Path], capsys: pytest.CaptureFi
     assert capsys.readouterr().out.count("\n\n") >= 1
 
 
+def test_stop_texts_and_hints(
+    tiny: Path, pictures: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--max-new-tokens", 24, "--json")
+    assert main(arguments(tiny, pictures[0], *options)) == 0
+    plain = json.loads(capsys.readouterr().out)
+    report = tmp_path / "earlier.txt"
+    report.write_text(plain["text"], encoding="utf-8")
+    assert main(arguments(tiny, pictures[0], *options, "--hints", report)) == 0
+    hinted = json.loads(capsys.readouterr().out)
+    assert hinted["token_ids"] == plain["token_ids"]
+    assert hinted["timings"]["passes"] <= plain["timings"]["passes"]
+    middle = plain["text"][len(plain["text"]) // 2 :][:3]
+    assert main(arguments(tiny, pictures[0], *options, "--stop", middle)) == 0
+    stopped = json.loads(capsys.readouterr().out)
+    assert stopped["text"] == plain["text"].split(middle)[0].strip()
+    assert stopped["finished"] == "stop"
+    assert main(arguments(tiny, pictures[0], "--hints", pictures[0])) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [
