@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -18,6 +19,7 @@ from app.pages import settings
 from app.pages.modules import data, module, part, text
 from app.pages.painting import paint
 from app.services import Workbench
+from app.services.chosen import Chosen, chosen
 from app.services.jobs import DecodingChoice
 from app.services.review import posted
 from app.services.sessions import turn_to
@@ -154,34 +156,46 @@ class Desk:
         # One at a time and in order: a list of sentences replaces the one before, and a report must not be signed or
         # left before what was done to it earlier. No press is dropped because an earlier one is still on its way.
         self.in_order: dict[str, Any] = {**every, "concurrency_id": "page", "concurrency_limit": 1}
-        model = self.settings.model
-        self.case.submit(self._on_case, [model], **self.in_order)
-        drafting = [self.sheet, model, self.indication, self.history, *self.settings.inputs]
+        model = self.settings.chosen
+        self.case.submit(self._on_case, model, **self.in_order)
+        drafting = [self.sheet, *model, self.indication, self.history, *self.settings.inputs]
         for asked in (
             self.case.select(self._on_answer, drafting, js=with_sheet(len(drafting)), **self.in_order),
             self.draft.click(self._on_draft, drafting, js=with_sheet(len(drafting)), **self.in_order),
         ):
-            asked.then(self._on_drafting, [model], concurrency_limit=16, **every)
-        self.fresh.click(self._on_fresh, [model], **self.in_order)
+            asked.then(self._on_drafting, model, concurrency_limit=16, **every)
+        self.fresh.click(self._on_fresh, model, **self.in_order)
         for stop in (self.stop.click, self.editor.stop):
             stop(self._on_stop, None, None, concurrency_limit=None, **quiet)
-        self.editor.input(self._on_edit, [model], **self.in_order)
-        context = [self.sheet, self.indication, self.history, model]
+        self.editor.input(self._on_edit, model, **self.in_order)
+        context = [self.sheet, self.indication, self.history, *model]
         for field in (self.indication, self.history):
             field.blur(self._on_context, context, js=with_sheet(len(context)), **self.in_order)
-        signing = [self.sentences, self.name, self.indication, self.history, model]
+        signing = [self.sentences, self.name, self.indication, self.history, *model]
         for sign in (self.sign.click, self.name.submit):
             sign(self._on_sign, signing, js=with_sentences(len(signing)), **self.in_order)
-        exporting = [self.sentences, self.indication, self.history, model]
+        exporting = [self.sentences, self.indication, self.history, *model]
         self.export.click(self._on_export, exporting, js=with_sentences(len(exporting)), **self.in_order)
-        asking = [model, *self.settings.choosing]
+        asking = [*model, *self.settings.choosing]
         self.ask.submit(self._on_ask, asking, **self.in_order)
         # The page asks for it itself as soon as it shows an answer that is being written, after a reload as well.
-        self.ask.play(self._on_following, [model], concurrency_limit=16, **every)
+        self.ask.play(self._on_following, model, concurrency_limit=16, **every)
         self.ask.stop(self._on_stop_answer, None, None, concurrency_limit=None, **quiet)
-        inserting = [self.sentences, self.indication, self.history, model]
+        inserting = [self.sentences, self.indication, self.history, *model]
         self.ask.select(self._on_insert, inserting, js=with_sentences(len(inserting)), **self.in_order)
-        model.change(self._on_model, [model], **self.in_order)
+        for widget in model:
+            widget.change(self._on_model, model, **self.in_order)
+        planned = [self.settings.opened.expand, *(one.change for one in (*model, self.settings.beams))]
+        # One at a time, and the last one always: what is said of an earlier choice never stays.
+        gr.on(
+            planned,
+            self._on_plan,
+            [*model, self.settings.beams],
+            self.settings.plan,
+            trigger_mode="always_last",
+            concurrency_limit=16,
+            **quiet,
+        )
         # In the order of ``painting.CONTROLS`` and ``painting.FIELDS``.
         widgets = [self.draft, self.stop, self.fresh, self.signing, self.export, self.indication, self.history]
         self.screen.apply(None, None, widgets, js=UPDATES, **quiet)
@@ -190,35 +204,35 @@ class Desk:
         """What a tab had open before a reload comes back; a draft that is running goes on being shown."""
         page.load(
             self._on_load,
-            [self.before, self.settings.model],
+            [self.before, *self.settings.chosen],
             self.screen,
-            js="(before, model) => [sessionStorage.getItem('interval.page') || '', model]",
+            js="(before, ...model) => [sessionStorage.getItem('interval.page') || '', ...model]",
             show_progress="hidden",
             api_visibility="private",
             concurrency_limit=16,
         )
 
-    def _act(self, request: gr.Request, event: Callable[[Session], object], model: object, topic: str = "") -> str:
+    def _act(self, request: gr.Request, event: Callable[[Session], object], model: Chosen, topic: str = "") -> str:
         key = str(request.session_hash)
-        return paint(self.bench.act(key, event, text(model), topic), key)
+        return paint(self.bench.act(key, event, model, topic), key)
 
-    def _on_load(self, before: str, model: str, request: gr.Request) -> Iterator[str]:
-        key, chosen = str(request.session_hash), text(model)
+    def _on_load(self, before: str, model: str, precision: str, request: gr.Request) -> Iterator[str]:
+        key, meant = str(request.session_hash), chosen(model, precision)
         self.bench.sessions.adopt(key, text(before))
-        screen = self.bench.screen(key, chosen)
+        screen = self.bench.screen(key, meant)
         yield paint(screen, key)
         if screen.report.drafting:
-            yield from self._on_drafting(model, request)
-        while self.bench.models.status(chosen).state == "loading" and self.bench.models.settle(chosen):
-            yield paint(self.bench.screen(key, chosen), key)
+            yield from self._on_drafting(model, precision, request)
+        while self.bench.models.status(meant).state == "loading" and self.bench.models.settle(meant):
+            yield paint(self.bench.screen(key, meant), key)
 
-    def _on_drafting(self, model: str, request: gr.Request) -> Iterator[str]:
+    def _on_drafting(self, model: str, precision: str, request: gr.Request) -> Iterator[str]:
         """The screens of the draft that is running, and the one after its end."""
         key = str(request.session_hash)
-        for screen in self.bench.watch(key, text(model)):
+        for screen in self.bench.watch(key, chosen(model, precision)):
             yield paint(screen, key)
 
-    def _on_case(self, model: str, event: gr.EventData, request: gr.Request) -> str:
+    def _on_case(self, model: str, precision: str, event: gr.EventData, request: gr.Request) -> str:
         """Everything the top bar can ask for but an answer; ``action`` says what."""
         bench, opening, sent = self.bench, self.bench.opening, data(event)
         acts: dict[str, Callable[[Session], object]] = {
@@ -232,43 +246,45 @@ class Desk:
         }
         action = text(sent.get("action"))
         if action not in acts:
-            return self._act(request, lambda session: None, model)
+            return self._act(request, lambda session: None, chosen(model, precision))
         topic = "" if action == "dismiss" else "open" if action in ("open", "phantom") else "pair"
-        return self._act(request, acts[action], model, topic)
+        return self._act(request, acts[action], chosen(model, precision), topic)
 
     def _on_answer(
-        self, sheet: str, model: str, indication: str, history: str, section: str, prompt: str, beams: float,
-        longest: float, temperature: float, top_p: float, seed: float, length_penalty: float, ngram: float,
-        event: gr.EventData, request: gr.Request,
+        self, sheet: str, model: str, precision: str, indication: str, history: str, section: str, prompt: str,
+        beams: float, longest: float, temperature: float, top_p: float, seed: float, length_penalty: float,
+        ngram: float, event: gr.EventData, request: gr.Request,
     ) -> str:  # fmt: skip
         sent = data(event)
         decoding = settings.decoding(beams, longest, temperature, top_p, seed, length_penalty, ngram)
+        meant = chosen(model, precision)
 
         def answer(session: Session) -> None:
             if self.bench.opening.answer(session, text(sent.get("question")), text(sent.get("option"))) == "draft":
                 turn_to(session, "report")
-                self._begin(session, sheet, model, indication, history, section, prompt, decoding, sure=True)
+                self._begin(session, sheet, meant, indication, history, section, prompt, decoding, sure=True)
 
-        return self._act(request, answer, model, "pair")
+        return self._act(request, answer, meant, "pair")
 
     def _on_draft(
-        self, sheet: str, model: str, indication: str, history: str, section: str, prompt: str, beams: float,
-        longest: float, temperature: float, top_p: float, seed: float, length_penalty: float, ngram: float,
-        request: gr.Request,
+        self, sheet: str, model: str, precision: str, indication: str, history: str, section: str, prompt: str,
+        beams: float, longest: float, temperature: float, top_p: float, seed: float, length_penalty: float,
+        ngram: float, request: gr.Request,
     ) -> str:  # fmt: skip
         decoding = settings.decoding(beams, longest, temperature, top_p, seed, length_penalty, ngram)
+        meant = chosen(model, precision)
 
         def draft(session: Session) -> None:
-            self._begin(session, sheet, model, indication, history, section, prompt, decoding, sure=False)
+            self._begin(session, sheet, meant, indication, history, section, prompt, decoding, sure=False)
 
-        return self._act(request, draft, model, "report")
+        return self._act(request, draft, meant, "report")
 
     def _begin(
-        self, session: Session, sheet: str, model: str, indication: str, history: str, section: str, prompt: str,
+        self, session: Session, sheet: str, model: Chosen, indication: str, history: str, section: str, prompt: str,
         decoding: DecodingChoice, *, sure: bool,
     ) -> None:  # fmt: skip
         self._keep(session, parsed(sheet), indication, history)
-        self.bench.reporting.draft(session, text(model), text(section), text(prompt), decoding, sure=sure)
+        self.bench.reporting.draft(session, model, text(section), text(prompt), decoding, sure=sure)
 
     def _keep(self, session: Session, sheet: object, indication: str, history: str) -> None:
         """What is in the fields, if they are still those of the sheet on the screen."""
@@ -278,44 +294,55 @@ class Desk:
     def _on_stop(self, request: gr.Request) -> None:
         self.bench.act(str(request.session_hash), self.bench.reporting.stop)
 
-    def _on_fresh(self, model: str, request: gr.Request) -> str:
-        return self._act(request, self.bench.reporting.clear, model, "report")
+    def _on_fresh(self, model: str, precision: str, request: gr.Request) -> str:
+        return self._act(request, self.bench.reporting.clear, chosen(model, precision), "report")
 
-    def _on_edit(self, model: str, event: gr.EventData, request: gr.Request) -> str:
-        return self._act(request, lambda session: self.bench.reporting.review(session, posted(data(event))), model)
+    def _on_edit(self, model: str, precision: str, event: gr.EventData, request: gr.Request) -> str:
+        def edit(session: Session) -> None:
+            self.bench.reporting.review(session, posted(data(event)))
 
-    def _on_context(self, sheet: str, indication: str, history: str, model: str, request: gr.Request) -> str:
-        return self._act(request, lambda session: self._keep(session, parsed(sheet), indication, history), model)
+        return self._act(request, edit, chosen(model, precision))
+
+    def _on_context(
+        self, sheet: str, indication: str, history: str, model: str, precision: str, request: gr.Request
+    ) -> str:
+        def keep(session: Session) -> None:
+            self._keep(session, parsed(sheet), indication, history)
+
+        return self._act(request, keep, chosen(model, precision))
 
     def _on_sign(
-        self, sentences: str, name: str, indication: str, history: str, model: str, request: gr.Request
+        self, sentences: str, name: str, indication: str, history: str, model: str, precision: str, request: gr.Request
     ) -> str:
         def sign(session: Session) -> None:
             shown = posted(parsed(sentences))
             self._keep(session, shown.sheet, indication, history)
             self.bench.reporting.sign(session, text(name), shown)
 
-        return self._act(request, sign, model, "report")
+        return self._act(request, sign, chosen(model, precision), "report")
 
-    def _on_export(self, sentences: str, indication: str, history: str, model: str, request: gr.Request) -> str:
+    def _on_export(
+        self, sentences: str, indication: str, history: str, model: str, precision: str, request: gr.Request
+    ) -> str:
         def export(session: Session) -> None:
             shown = posted(parsed(sentences))
             self._keep(session, shown.sheet, indication, history)
             self.bench.reporting.export(session, shown)
 
-        return self._act(request, export, model, "report")
+        return self._act(request, export, chosen(model, precision), "report")
 
     def _on_ask(
-        self, model: str, beams: float, longest: float, temperature: float, top_p: float, seed: float,
+        self, model: str, precision: str, beams: float, longest: float, temperature: float, top_p: float, seed: float,
         length_penalty: float, ngram: float, event: gr.EventData, request: gr.Request,
     ) -> str:  # fmt: skip
         sent = data(event)
         decoding = settings.decoding(beams, longest, temperature, top_p, seed, length_penalty, ngram)
+        meant = chosen(model, precision)
 
         def ask(session: Session) -> None:
             self.bench.conversing.ask(
                 session,
-                text(model) or self.bench.models.default(),
+                self.bench.models.meant(meant),
                 text(sent.get("question")),
                 decoding,
                 sheet=sent.get("sheet"),
@@ -323,12 +350,12 @@ class Desk:
                 sent=text(sent.get("id")),
             )
 
-        return self._act(request, ask, model, "ask")
+        return self._act(request, ask, meant, "ask")
 
-    def _on_following(self, model: str, request: gr.Request) -> Iterator[str]:
+    def _on_following(self, model: str, precision: str, request: gr.Request) -> Iterator[str]:
         """The screens of the answer that is being written, and the one after its end."""
         key = str(request.session_hash)
-        for screen in self.bench.follow(key, text(model)):
+        for screen in self.bench.follow(key, chosen(model, precision)):
             yield paint(screen, key)
 
     def _on_stop_answer(self, event: gr.EventData, request: gr.Request) -> None:
@@ -336,8 +363,9 @@ class Desk:
         self.bench.act(str(request.session_hash), lambda session: self.bench.conversing.stop(session, comparison))
 
     def _on_insert(
-        self, sentences: str, indication: str, history: str, model: str, event: gr.EventData, request: gr.Request
-    ) -> str:
+        self, sentences: str, indication: str, history: str, model: str, precision: str, event: gr.EventData,
+        request: gr.Request,
+    ) -> str:  # fmt: skip
         answer = text(data(event).get("answer"))
 
         def insert(session: Session) -> None:
@@ -345,10 +373,15 @@ class Desk:
             self._keep(session, shown.sheet, indication, history)
             self.bench.reporting.insert(session, answer, shown)
 
-        return self._act(request, insert, model, "ask")
+        return self._act(request, insert, chosen(model, precision), "ask")
 
-    def _on_model(self, model: str, request: gr.Request) -> str:
-        return self._act(request, lambda session: None, model)
+    def _on_model(self, model: str, precision: str, request: gr.Request) -> str:
+        return self._act(request, lambda session: None, chosen(model, precision))
+
+    def _on_plan(self, model: str, precision: str, beams: float) -> Iterator[str]:
+        """The memory plan of the choice; the line of an earlier one is gone until it is known."""
+        for line in self.bench.plan(chosen(model, precision), settings.whole(beams) or 1):
+            yield json.dumps([asdict(line)] if line is not None else [])
 
 
 def parsed(sent: object) -> object:

@@ -10,6 +10,8 @@ from app.pages.compare import Desk
 from app.pages.modules import data, module, text
 from app.pages.painting import paint
 from app.services import Filters, Workbench
+from app.services.chosen import chosen
+from app.services.state import Session
 from app.services.views import HistoryView, to_json
 
 HISTORY = """
@@ -41,11 +43,15 @@ def build(bench: Workbench, tabs: gr.Tabs, desk: Desk) -> None:
             )
         )
 
-    def reopen(model: str, event: gr.EventData, request: gr.Request) -> list[Any]:
+    def reopen(model: str, precision: str, event: gr.EventData, request: gr.Request) -> list[Any]:
         key, report = str(request.session_hash), text(data(event).get("report"))
-        screen = bench.act(key, lambda session: bench.searching.reopen(session, report), text(model), "open")
+
+        def open_it(session: Session) -> None:
+            bench.searching.reopen(session, report)
+
+        screen = bench.act(key, open_it, chosen(model, precision), "open")
         return [gr.Tabs(selected="read"), paint(screen, key)]
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     page.input(search, None, page, trigger_mode="always_last", **quiet)
-    page.select(reopen, [desk.settings.model], **desk.in_order | {"outputs": [tabs, desk.screen]})
+    page.select(reopen, desk.settings.chosen, **desk.in_order | {"outputs": [tabs, desk.screen]})

@@ -1,4 +1,4 @@
-"""Settings, closed by default: model, section, prompt and decoding, with defaults that need no touching."""
+"""Settings, closed by default: model, precision, section, prompt and decoding, with defaults that need no touching."""
 
 from __future__ import annotations
 
@@ -8,18 +8,36 @@ from typing import Any
 
 import gradio as gr
 
+from app.pages.modules import module
 from app.services import Workbench
+from app.services.chosen import AUTOMATIC, PRECISIONS
 from app.services.jobs import DecodingChoice
+from app.services.plans import LONGEST, MOST_BEAMS
 
-LONGEST = 512
+PLAN = """
+  const { mountLines } = await import('/web/reporthead.mjs');
+  const lines = mountLines(host);
+  const show = (view) => lines.update(view);"""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The widgets; ``inputs`` in the order in which the events take them, ``choosing`` those of them for the words."""
+    """The widgets; ``inputs`` in the order in which the events take them, ``choosing`` those of them for the words.
 
+    ``plan`` shows the memory that a draft takes with the chosen model; ``opened`` is what is opened to see it.
+    """
+
+    opened: gr.Accordion
     model: gr.Dropdown
+    precision: gr.Dropdown
+    plan: gr.HTML
+    beams: gr.Number
     inputs: list[Any]
+
+    @property
+    def chosen(self) -> list[Any]:
+        """What ``chosen`` takes: the model and its precision."""
+        return [self.model, self.precision]
 
     @property
     def choosing(self) -> list[Any]:
@@ -30,12 +48,22 @@ class Settings:
 def build(bench: Workbench) -> Settings:
     """The accordion inside the open Blocks context."""
     choices = [(choice.label, choice.path) for choice in bench.models.choices()]
-    with gr.Accordion("Settings", open=False, elem_id="ivp-settings"):
+    with gr.Accordion("Settings", open=False, elem_id="ivp-settings") as opened:
         model = gr.Dropdown(choices, value=bench.models.default() or None, label="Model", elem_id="ivp-model")
+        precision = gr.Dropdown(
+            [(words, name) for name, words in PRECISIONS.items()],
+            value=AUTOMATIC,
+            label="Precision",
+            filterable=False,
+            elem_id="ivp-precision",
+        )
+        plan = module(PLAN, "[]", "ivp-plan")
         section = gr.Radio([("Findings", "findings"), ("Impression", "impression")], value="findings", label="Section")
         prompt = gr.Textbox(label="Prompt", placeholder="The model's own", lines=2, max_length=2000)
         with gr.Row():
-            beams = gr.Number(1, label="Beams", minimum=1, maximum=8, precision=0, min_width=80)
+            beams = gr.Number(
+                1, label="Beams", minimum=1, maximum=MOST_BEAMS, precision=0, min_width=80, elem_id="ivp-beams"
+            )
             longest = gr.Number(
                 DecodingChoice.max_new_tokens,
                 label="Longest draft (tokens)",
@@ -51,7 +79,8 @@ def build(bench: Workbench) -> Settings:
         with gr.Row():
             penalty = _optional("Length penalty", "default")
             ngram = _optional("No repeated n-gram", "default")
-    return Settings(model, [section, prompt, beams, longest, temperature, top_p, seed, penalty, ngram])
+    inputs = [section, prompt, beams, longest, temperature, top_p, seed, penalty, ngram]
+    return Settings(opened, model, precision, plan, beams, inputs)
 
 
 def _optional(label: str, placeholder: str) -> gr.Textbox:

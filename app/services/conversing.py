@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.services import wording
+from app.services.chosen import Chosen
 from app.services.jobs import DecodingChoice, DraftJob, DraftRequest, Sight
 from app.services.models import ModelHost
 from app.services.reporting import Reporting, prompt_context, same_pair
@@ -88,7 +89,7 @@ class Conversing:
     def ask(
         self,
         session: Session,
-        model: str,
+        model: Chosen,
         question: str,
         decoding: DecodingChoice,
         *,
@@ -201,7 +202,7 @@ class Conversing:
 
     # -- the page -------------------------------------------------------------------------------------------------
 
-    def view(self, session: Session, model: str) -> AskView:
+    def view(self, session: Session, model: Chosen) -> AskView:
         """The conversation about the comparison on the screen. Hold the session's lock."""
         case, status = session.case, self.models.status(model)
         pair = _pair(case)

@@ -225,8 +225,12 @@ def _place(ahead: int) -> str:
     return "Waiting: one request comes first" if ahead == 1 else f"Waiting: {ahead} requests come first"
 
 
-def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:
-    """What the draft was made with, as stored and printed."""
+def settings(request: DraftRequest, draft: Draft) -> dict[str, object]:
+    """What the draft was made with, as stored and printed.
+
+    The precision is that of the engine that wrote it, which may be a smaller one than was chosen.
+    """
+    decoding = draft.decoding
     return {
         "section": request.asking.section,
         "num_beams": decoding.num_beams,
@@ -236,6 +240,8 @@ def settings(request: DraftRequest, decoding: Decoding) -> dict[str, object]:
         "length_penalty": decoding.length_penalty,
         "no_repeat_ngram": decoding.no_repeat_ngram,
         "max_new_tokens": decoding.max_new_tokens,
+        "dtype": draft.model.dtype,
+        "quantization": draft.model.quantization,
         **({"turns_left_out": request.left_out} if request.left_out else {}),
         **({"alone": True} if request.alone else {}),
     }
@@ -248,7 +254,7 @@ def from_draft(draft: Draft, request: DraftRequest) -> NewDraft:
         token_ids=draft.token_ids,
         model_name=draft.model.name,
         model_sha256=draft.model.sha256,
-        settings=settings(request, draft.decoding),
+        settings=settings(request, draft),
         checks=tuple({"code": check.code, "message": check.message} for check in draft.checks),
         prompt=draft.prompt,
         finished=draft.finished,

@@ -1,5 +1,7 @@
 """The one model in memory and the one queue in front of it.
 
+A model is a folder in a precision: another precision of the same folder is loaded in place of the one in memory.
+
 Loading and drafting are asked for on a single thread, first come first served: one generation at a time, whoever asks.
 They happen in a process of their own (``EngineProcess``), so that nothing that goes wrong there can take the viewer
 with it. The default model is loaded in the background at the start, so that the first draft does not wait for it.
@@ -8,18 +10,23 @@ Knows no page and no record.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+import psutil
 
 from app import errors
-from engine import paths
+from app.services import installed
+from app.services.chosen import Chosen
+from app.services.installed import ModelChoice
+from app.services.plans import base_option
 from engine.drafting import EngineProcess
 from engine.errors import Cancelled, ModelError, ResourceError, UsageError
 
@@ -39,33 +46,6 @@ class ModelStatus:
     words: str
 
 
-@dataclass(frozen=True)
-class ModelChoice:
-    """A model that can be chosen: its label and its folder as text."""
-
-    label: str
-    path: str
-
-
-def installed(extra: Path | None) -> tuple[ModelChoice, ...]:
-    """The model folders of ``models/`` by name, and ``extra`` (from the command line) before them."""
-    folder = paths.models()
-    found = sorted(filter(_drafts, folder.iterdir())) if folder.is_dir() else []
-    if extra is not None:
-        extra = extra.expanduser().resolve()
-        found = [extra, *(entry for entry in found if entry.resolve() != extra)]
-    return tuple(ModelChoice(entry.name, str(entry)) for entry in found)
-
-
-def _drafts(folder: Path) -> bool:
-    """Whether the folder looks like a model that writes; a vision tower beside it is none."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and "dinov2" not in str(config.get("model_type", "")).lower()
-
-
 class Work(Protocol):
     """Something to do with an engine. Its methods raise nothing."""
 
@@ -81,16 +61,16 @@ class Work(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """Something to do with the engine of ``path``; None where it is only to be loaded."""
+    """Something to do with the engine of a model; None where it is only to be loaded."""
 
-    path: str
+    chosen: Chosen
     work: Work | None
 
 
 class ModelHost:
-    """Loads on request, keeps one engine, runs one thing at a time. ``load`` makes the engine of a model folder."""
+    """Loads on request, keeps one engine, runs one thing at a time. ``load`` makes the engine of a model."""
 
-    def __init__(self, extra: Path | None = None, load: Callable[[str], EngineProcess] | None = None) -> None:
+    def __init__(self, extra: Path | None = None, load: Callable[[Chosen], EngineProcess] | None = None) -> None:
         self.extra = extra
         self._load_engine = load or self._in_a_process
         self._lock = threading.RLock()
@@ -98,61 +78,82 @@ class ModelHost:
         self._waiting: deque[_Task] = deque()
         self._running: _Task | None = None
         self._engine: EngineProcess | None = None
-        self._path = ""
-        self._loading = ""
-        self._failed: dict[str, str] = {}
+        self._loaded = self._loading = Chosen()
+        self._failed: dict[Chosen, str] = {}
         self._closed = False
         self._worker = threading.Thread(target=self._serve, name="model", daemon=True)
         self._worker.start()
 
     def choices(self) -> tuple[ModelChoice, ...]:
         """The models to choose from, the default first."""
-        return installed(self.extra)
+        return installed.installed(self.extra)
 
     def default(self) -> str:
         """Path of the model that drafts unless another is chosen; "" without any."""
         choices = self.choices()
         return choices[0].path if choices else ""
 
-    def require(self, path: str) -> None:
-        """Raise UsageError, saying why, unless there is a model at ``path`` to be asked."""
-        if not path:
-            raise UsageError(self.status("").words)
-        if path not in {choice.path for choice in self.choices()}:
+    def meant(self, chosen: Chosen) -> Chosen:
+        """The choice itself, or the default model where none was made."""
+        return chosen if chosen.path else chosen.at(self.default())
+
+    def require(self, chosen: Chosen) -> None:
+        """Raise UsageError, saying why, unless that model is there to be asked."""
+        if not chosen.path:
+            raise UsageError(self.status(chosen).words)
+        if chosen.path not in {choice.path for choice in self.choices()}:
             raise UsageError("This model is not installed any more. Choose another one under Settings.")
 
     def preload(self) -> None:
         """Begin loading the default model in the background. A failure is kept for the screen."""
-        path = self.default()
-        if path:
+        default = self.meant(Chosen())
+        if default.path:
             with self._settled:
-                self._waiting.append(_Task(path, None))
+                self._waiting.append(_Task(default, None))
                 self._moved()
 
-    def status(self, path: str) -> ModelStatus:
-        """How it stands with the model at ``path``, for the screen."""
-        if not path:
+    def status(self, chosen: Chosen) -> ModelStatus:
+        """How it stands with a model, for the screen."""
+        if not chosen.path:
             words = "Drafting is off: no model is installed. Everything else works; write the report yourself."
             return ModelStatus("none", "", False, words)
-        name = Path(path).name
+        name = Path(chosen.path).name
         with self._lock:
-            if path in self._failed:
-                return ModelStatus("failed", name, False, f"Drafting is off: {self._failed[path]}")
-            if self._engine is not None and self._path == path:
+            if chosen in self._failed:
+                return ModelStatus("failed", name, False, f"Drafting is off: {self._failed[chosen]}")
+            if self._engine is not None and self._loaded == chosen:
                 info = self._engine.info
                 return ModelStatus("ready", info.name, info.demonstration, "")
-            if self._loading == path:
+            if self._loading == chosen:
                 return ModelStatus("loading", name, False, "The model is being loaded.")
         return ModelStatus("waiting", name, False, "")
 
-    def settle(self, path: str) -> bool:
-        """Wait until the model at ``path`` is no longer being loaded; False when the program is closing instead."""
+    def running(self, chosen: Chosen) -> str:
+        """The precision in which the chosen model is in memory; "" while it is not."""
+        with self._lock:
+            if self._engine is None or self._loaded != chosen:
+                return ""
+            info = self._engine.info
+        return info.dtype if info.quantization == "none" else info.quantization
+
+    def held(self) -> int:
+        """Bytes of memory that come free when the model in it goes; mapped files are none."""
+        with self._lock:
+            engine = self._engine
+        with suppress(psutil.Error):
+            if engine is not None:
+                memory = psutil.Process(engine.pid).memory_info()
+                return int(memory.rss - getattr(memory, "shared", 0))
+        return 0
+
+    def settle(self, chosen: Chosen) -> bool:
+        """Wait until a model is no longer being loaded; False when the program is closing instead."""
         with self._settled:
-            self._settled.wait_for(lambda: self._loading != path or self._closed)
+            self._settled.wait_for(lambda: self._loading != chosen or self._closed)
             return not self._closed
 
-    def submit(self, path: str, work: Work) -> None:
-        """Queue ``work`` with the engine of ``path``.
+    def submit(self, chosen: Chosen, work: Work) -> None:
+        """Queue ``work`` with the engine of a model.
 
         Raises ResourceError when too many wait already or the program is closing.
         """
@@ -161,8 +162,8 @@ class ModelHost:
                 raise ResourceError(CLOSING)
             if len(self._waiting) + (self._running is not None) >= WAITING:
                 raise ResourceError("Too many requests are waiting already. Try again in a moment.")
-            self._failed.pop(path, None)
-            self._waiting.append(_Task(path, work))
+            self._failed.pop(chosen, None)
+            self._waiting.append(_Task(chosen, work))
             self._moved()
 
     def close(self, seconds: float = 3.0) -> None:
@@ -210,40 +211,41 @@ class ModelHost:
     def _serve(self) -> None:
         while (task := self._next()) is not None:
             try:
-                engine = self._load(task.path)
+                engine = self._load(task.chosen)
                 if task.work is not None:
                     task.work.run(engine)
             except Exception as error:
                 if task.work is not None:
                     task.work.fail(error)
 
-    def _in_a_process(self, path: str) -> EngineProcess:
-        return EngineProcess.load(path, cancelled=lambda: self._closed)
+    def _in_a_process(self, chosen: Chosen) -> EngineProcess:
+        options: dict[str, Any] = {**chosen.options, "base": base_option(chosen.path)}
+        return EngineProcess.load(chosen.path, cancelled=lambda: self._closed, **options)
 
-    def _load(self, path: str) -> EngineProcess:
-        """The engine of ``path``, loaded if it is not the one in memory. Runs on the worker thread only."""
+    def _load(self, chosen: Chosen) -> EngineProcess:
+        """The engine of a model, loaded if it is not the one in memory. Runs on the worker thread only."""
         with self._settled:
-            if self._engine is not None and self._path == path:
+            if self._engine is not None and self._loaded == chosen:
                 return self._engine
             before, self._engine = self._engine, None
-            self._path, self._loading = "", path
+            self._loaded, self._loading = Chosen(), chosen
         try:
             if before is not None:
                 before.close()  # two models may not fit into the memory
-            engine = self._load_engine(path)
+            engine = self._load_engine(chosen)
         except Exception as error:
             with self._settled:
-                self._loading = ""
+                self._loading = Chosen()
                 self._settled.notify_all()
                 if isinstance(error, Cancelled):
                     raise
-                self._failed[path] = errors.sentence(error)
-            raise ModelError(self._failed[path]) from error
+                self._failed[chosen] = errors.sentence(error)
+            raise ModelError(self._failed[chosen]) from error
         with self._settled:
-            self._loading = ""
+            self._loading = Chosen()
             if not self._closed:
-                self._engine, self._path = engine, path
-                self._failed.pop(path, None)
+                self._engine, self._loaded = engine, chosen
+                self._failed.pop(chosen, None)
             self._settled.notify_all()
         if self._engine is not engine:
             engine.close()

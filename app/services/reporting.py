@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.services import document, review
+from app.services.chosen import Chosen
 from app.services.jobs import DecodingChoice, DraftJob, DraftRequest, Sight
 from app.services.models import ModelHost
 from app.services.review import Posted
@@ -92,7 +93,14 @@ class Reporting:
     # -- drafting -------------------------------------------------------------------------------------------------
 
     def draft(
-        self, session: Session, model: str, section: str, prompt: str, decoding: DecodingChoice, *, sure: bool = False
+        self,
+        session: Session,
+        model: Chosen,
+        section: str,
+        prompt: str,
+        decoding: DecodingChoice,
+        *,
+        sure: bool = False,
     ) -> None:
         """Begin a draft of the pair on the screen. A draft that is running already is left alone."""
         if session.job is not None and not session.job.sight.done:

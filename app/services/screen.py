@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.services import review, wording
+from app.services.chosen import Chosen
 from app.services.document import shown_draft
 from app.services.models import ModelHost
 from app.services.state import NUMBERS, Case, Session
@@ -17,8 +18,8 @@ NO_IMAGE = "Open a current and a prior chest radiograph to begin."
 SECTION_TITLES = {"findings": "Findings", "impression": "Impression"}
 
 
-def screen(session: Session, models: ModelHost, model: str, ask: AskView) -> Screen:
-    """Everything the page shows. ``model`` is the path chosen under Settings. Hold the session's lock."""
+def screen(session: Session, models: ModelHost, model: Chosen, ask: AskView) -> Screen:
+    """Everything the page shows. ``model`` is what is chosen under Settings. Hold the session's lock."""
     report = report_view(session, models, model)
     return Screen(next(NUMBERS), session.sheet, case_view(session), panes(session), report, ask)
 
@@ -83,7 +84,7 @@ def panes(session: Session) -> Panes:
     )
 
 
-def report_view(session: Session, models: ModelHost, model: str) -> ReportView:
+def report_view(session: Session, models: ModelHost, model: Chosen) -> ReportView:
     """The report column."""
     case, detail = session.case, session.report
     signed = detail is not None and detail.signature is not None

@@ -95,10 +95,10 @@ class Panes:
 
 @dataclass(frozen=True)
 class Line:
-    """One line about the report above its sentences."""
+    """One line about the report above its sentences, or about the model under its choice."""
 
     text: str
-    kind: Literal["info", "warning", "mark", "signed"]
+    kind: Literal["info", "warning", "problem", "mark", "signed"]
 
 
 @dataclass(frozen=True)

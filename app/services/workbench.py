@@ -14,22 +14,26 @@ from pathlib import Path
 
 import engine
 from app import errors
+from app.services import plans
 from app.services import screen as screens
+from app.services.chosen import Chosen
 from app.services.conversing import Conversing
 from app.services.images import ImageStore
 from app.services.models import ModelHost
 from app.services.opening import Opening, Ticket
+from app.services.plans import Plans
 from app.services.reporting import Reporting
 from app.services.searching import Filters, Searching
 from app.services.sessions import Sessions, notify, turn_to
 from app.services.state import Session
-from app.services.views import HistoryView, Screen
+from app.services.views import HistoryView, Line, Screen
 from engine import paths
 from engine.records import Records
 
 log = logging.getLogger(__name__)
 
 PHANTOMS = 100_000
+DEFAULT = Chosen()
 
 
 class Workbench:
@@ -40,6 +44,7 @@ class Workbench:
         self.sessions = Sessions()
         self.images = ImageStore(records.image_file)
         self.models = models
+        self.plans = Plans()
         self.reporting = Reporting(records, self.models, home / "exports")
         self.conversing = Conversing(records, self.models, self.reporting)
         self.opening = Opening(records, self.images, self.reporting)
@@ -60,7 +65,7 @@ class Workbench:
             finally:
                 bench.stop_all()
 
-    def act(self, key: str, event: Callable[[Session], object], model: str = "", topic: str = "") -> Screen:
+    def act(self, key: str, event: Callable[[Session], object], model: Chosen = DEFAULT, topic: str = "") -> Screen:
         """Do one event of the page ``key`` and return its screen. An error becomes a notice; nothing is raised.
 
         ``topic`` is what the event is about, where what was said about that before is to go.
@@ -75,30 +80,41 @@ class Workbench:
                 notify(session, errors.sentence(error))
             return self._screen(session, model)
 
-    def screen(self, key: str, model: str = "") -> Screen:
+    def screen(self, key: str, model: Chosen = DEFAULT) -> Screen:
         """The screen of the page as it stands."""
         session = self.sessions.get(key)
         with session.lock:
             return self._screen(session, model)
 
-    def _screen(self, session: Session, model: str) -> Screen:
+    def _screen(self, session: Session, model: Chosen) -> Screen:
         self.reporting.settle(session)
-        chosen = model or self.models.default()
+        chosen = self.models.meant(model)
         return screens.screen(session, self.models, chosen, self.conversing.view(session, chosen))
 
-    def watch(self, key: str, model: str = "") -> Iterator[Screen]:
+    def watch(self, key: str, model: Chosen = DEFAULT) -> Iterator[Screen]:
         """The screens of a running draft, one at least, until its result is shown. Holds no lock while it waits."""
         session = self.sessions.get(key)
         for _ in self.reporting.watch(session):
             yield self.screen(key, model)
         yield self.screen(key, model)
 
-    def follow(self, key: str, model: str = "") -> Iterator[Screen]:
+    def follow(self, key: str, model: Chosen = DEFAULT) -> Iterator[Screen]:
         """As ``watch``, for the answer about the comparison on the screen."""
         session = self.sessions.get(key)
         for _ in self.conversing.watch(session):
             yield self.screen(key, model)
         yield self.screen(key, model)
+
+    def plan(self, model: Chosen, beams: int) -> Iterator[Line | None]:
+        """What a draft with this model takes and what there is: at once if that is known, else None first."""
+        chosen = self.models.meant(model)
+        reading = self.plans.known(chosen.path)
+        if reading is None:
+            yield None
+            reading = self.plans.reading(chosen.path)
+        if reading is not None:
+            there = plans.free(reading, self.models.held())
+            yield plans.line(reading, chosen, beams, there, self.models.running(chosen))
 
     def history(self, filters: Filters) -> HistoryView:
         """A page of the history; an error becomes its message."""
@@ -138,4 +154,5 @@ class Workbench:
         for session in self.sessions.all():
             self.reporting.stop(session)
         self.conversing.stop_all()
+        self.plans.close()
         self.models.close()

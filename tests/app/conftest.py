@@ -71,7 +71,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(home: Path, model: Path, fake: FakeEngine) -> Iterator[Workbench]:
     """A workbench that drafts with the fake engine."""
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as opened:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as opened:
         yield opened
 
 

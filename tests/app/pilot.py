@@ -13,6 +13,7 @@ import pydicom
 from pydicom.uid import generate_uid
 
 from app.services import Workbench
+from app.services.chosen import AUTOMATIC, Chosen
 from app.services.jobs import DecodingChoice
 from app.services.review import Posted
 from app.services.state import Session
@@ -30,6 +31,8 @@ class FakeInfo:
     name: str = "fake-tac"
     sha256: str = "f" * 64
     demonstration: bool = True
+    dtype: str = "float32"
+    quantization: str = "none"
 
 
 @dataclass
@@ -49,6 +52,7 @@ class FakeEngine:
     refusal: Exception | None = None
     error: Exception | None = None
     single: bool = False
+    pid: int = 0
 
     def stream(self, comparison: Any, asking: Any, *, cancelled: Callable[[], bool], **asked: Any) -> Iterator[Any]:
         from engine.drafting import Draft, Progress, Timings, Token
@@ -97,6 +101,7 @@ class Pilot:
     def __init__(self, bench: Workbench, model: str, key: str = PAGE) -> None:
         self.bench = bench
         self.model = model
+        self.precision = AUTOMATIC
         self.key = key
         self.number = 0
 
@@ -105,11 +110,16 @@ class Pilot:
         return self.bench.sessions.get(self.key)
 
     @property
+    def chosen(self) -> Chosen:
+        """What is chosen under Settings."""
+        return Chosen(self.model, self.precision)
+
+    @property
     def screen(self) -> Screen:
-        return self.bench.screen(self.key, self.model)
+        return self.bench.screen(self.key, self.chosen)
 
     def act(self, event: Callable[[Session], object]) -> Screen:
-        return self.bench.act(self.key, event, self.model)
+        return self.bench.act(self.key, event, self.chosen)
 
     def drop(self, *paths: Path) -> Screen:
         ticket = self.bench.take_in(list(paths))
@@ -118,12 +128,12 @@ class Pilot:
     def start_draft(self, *, sure: bool = False, **decoding: Any) -> Screen:
         choice = DecodingChoice(**decoding)
         return self.act(
-            lambda session: self.bench.reporting.draft(session, self.model, "findings", "", choice, sure=sure)
+            lambda session: self.bench.reporting.draft(session, self.chosen, "findings", "", choice, sure=sure)
         )
 
     def draft(self, *, sure: bool = False) -> Screen:
         self.start_draft(sure=sure)
-        return list(self.bench.watch(self.key, self.model))[-1]
+        return list(self.bench.watch(self.key, self.chosen))[-1]
 
     def sentences(self) -> list[dict[str, Any]]:
         return [dict(sentence) for sentence in self.screen.report.editor["sentences"]]
@@ -162,7 +172,7 @@ class Pilot:
         return self.act(
             lambda session: self.bench.conversing.ask(
                 session,
-                self.model,
+                self.chosen,
                 question,
                 DecodingChoice(),
                 sheet=screen.sheet if sheet is None else sheet,
@@ -174,7 +184,7 @@ class Pilot:
     def answered(self, question: str) -> Screen:
         """Put a question and wait for the answer."""
         self.ask(question)
-        return list(self.bench.follow(self.key, self.model))[-1]
+        return list(self.bench.follow(self.key, self.chosen))[-1]
 
     def stop_answer(self) -> Screen:
         comparison = self.screen.ask.comparison

@@ -44,7 +44,7 @@ def test_an_answer_streams_and_the_next_question_knows_it(pilot: Pilot, pair: Pa
     screen = pilot.ask(f"  {CHANGED}\n")
     assert screen.ask.running is not None and screen.ask.running.question == CHANGED and not screen.ask.can_ask
     seen = []
-    for screen in pilot.bench.follow(PAGE, pilot.model):
+    for screen in pilot.bench.follow(PAGE, pilot.chosen):
         fake.gate.release()
         seen.append(screen.ask.running.text if screen.ask.running else "")
     assert "The heart" in seen and screen.ask.running is None and screen.ask.accepted == "q"
@@ -86,7 +86,7 @@ def test_one_question_at_a_time(pilot: Pilot, pair: Path, fake: FakeEngine) -> N
     for _ in range(5):
         pilot.ask("Why?")
     fake.gate.release(100)
-    list(pilot.bench.follow(PAGE, pilot.model))
+    list(pilot.bench.follow(PAGE, pilot.chosen))
     assert len(fake.asked) == 1 and len(said(pilot)) == 1
 
 
@@ -108,7 +108,7 @@ def test_drafts_and_answers_wait_in_one_queue(pilot: Pilot, pair: Path, fake: Fa
     assert screen.ask.running is None and screen.ask.turns == () and screen.report.drafting
     assert screen.ask.problem == conversing.STOPPED and screen.ask.question == "Why?" and screen.ask.can_ask
     fake.gate.release(100)
-    list(pilot.bench.watch(PAGE, pilot.model))
+    list(pilot.bench.watch(PAGE, pilot.chosen))
     assert len(fake.asked) == 1 and len(pilot.sentences()) == 3
 
 
@@ -122,7 +122,7 @@ def test_a_stopped_answer_is_kept_and_not_put_to_the_model_again(pilot: Pilot, p
     read(pilot, "There")
     pilot.stop_answer()
     fake.gate.release(2)
-    list(pilot.bench.follow(PAGE, pilot.model))
+    list(pilot.bench.follow(PAGE, pilot.chosen))
     ((question, answer, state),) = said(pilot)
     assert (question, state) == ("Why?", "stopped") and TEXT.startswith(answer) and answer != TEXT
     assert pilot.screen.ask.problem == "" and pilot.screen.ask.question == ""
@@ -293,14 +293,14 @@ def test_an_answer_of_another_comparison_is_not_inserted(pilot: Pilot, pair: Pat
 def test_it_is_there_again_after_a_restart_and_in_another_tab(
     home: Path, model: Path, fake: FakeEngine, pair: Path
 ) -> None:
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         pilot.drop(pair)
         pilot.answered("Why?")
         second = Pilot(bench, str(model), "second-tab")
         second.drop(pair)
         assert said(second) == said(pilot)
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         assert pilot.drop(pair).ask.turns[0].answer == TEXT
         assert bench.records.verify_log().ok and bench.records.doctor() == ()
@@ -310,13 +310,13 @@ def test_an_answer_that_is_being_written_when_the_viewer_ends_is_kept(
     home: Path, model: Path, fake: FakeEngine, pair: Path
 ) -> None:
     fake.gate = threading.Semaphore(3)
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         pilot.drop(pair)
         pilot.ask("Why?")
         read(pilot, "is")
         threading.Timer(0.2, fake.gate.release, [2]).start()
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         pilot.drop(pair)
         assert [state for _, _, state in said(pilot)] == ["stopped"]
@@ -339,7 +339,7 @@ def test_a_picture_that_is_named_meanwhile_takes_its_answer_along(
 def test_without_a_model_the_conversation_can_be_read(
     home: Path, model: Path, fake: FakeEngine, pair: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         pilot.drop(pair)
         pilot.answered("Why?")

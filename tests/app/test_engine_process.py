@@ -19,6 +19,7 @@ import pytest
 from pilot import PAGE, Pilot
 
 from app.services import Filters, ModelHost, Workbench
+from app.services.chosen import Chosen
 from app.services.models import WAITING
 from app.services.views import Screen
 from engine.drafting import EngineProcess
@@ -38,8 +39,8 @@ class Host(ModelHost):
         self.loaded: list[EngineProcess] = []
         super().__init__(folder, load=self.stand_in)
 
-    def stand_in(self, path: str) -> EngineProcess:
-        self.loaded.append(EngineProcess.load(path, engine=stand_in.NAME, cancelled=lambda: self._closed))
+    def stand_in(self, chosen: Chosen) -> EngineProcess:
+        self.loaded.append(EngineProcess.load(chosen.path, engine=stand_in.NAME, cancelled=lambda: self._closed))
         return self.loaded[-1]
 
 
@@ -84,7 +85,7 @@ def status(pilot: Pilot) -> str:
 
 
 def ended(pilot: Pilot) -> Screen:
-    return list(pilot.bench.watch(pilot.key, pilot.model))[-1]
+    return list(pilot.bench.watch(pilot.key, pilot.chosen))[-1]
 
 
 def page(pilot: Pilot, name: str, drop: Path, **what: object) -> Pilot:
@@ -165,7 +166,7 @@ def test_stopped_while_the_model_is_loaded(pilot: Pilot, pair: Path) -> None:
     (Path(pilot.model) / "load").write_text("hang")
     pilot.drop(pair)
     pilot.start_draft()
-    wait_for(lambda: pilot.bench.models.status(pilot.model).state == "loading")
+    wait_for(lambda: pilot.bench.models.status(pilot.chosen).state == "loading")
     pilot.act(pilot.bench.reporting.stop)
     assert not pilot.screen.report.drafting and "stopped before it began" in pilot.notices()[-1]
 

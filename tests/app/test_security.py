@@ -35,7 +35,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     (folder / "model").mkdir()
     (folder / "model" / "config.json").write_text('{"model_type": "libra"}')
     fake = FakeEngine()
-    with Workbench.open(folder / "home", ModelHost(folder / "model", load=lambda path: fake)) as opened:
+    with Workbench.open(folder / "home", ModelHost(folder / "model", load=lambda chosen: fake)) as opened:
         yield opened
 
 

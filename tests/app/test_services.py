@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from pilot import PAGE, TEXT, FakeEngine, Pilot, redated
 
 from app.services import Filters, ModelHost, Workbench
+from app.services.chosen import Chosen
 from app.services.review import posted
 from engine.errors import ModelError
 
@@ -183,7 +184,7 @@ def test_a_draft_streams_and_is_kept_before_it_is_shown_as_done(pilot: Pilot, pa
     pilot.act(lambda s: pilot.bench.reporting.set_context(s, "Chest pain.", "Smoker."))
     assert pilot.start_draft().report.drafting
     seen = []
-    for screen in pilot.bench.watch(PAGE, pilot.model):
+    for screen in pilot.bench.watch(PAGE, pilot.chosen):
         fake.gate.release()
         seen.append(screen.report.editor)
     assert seen[-1]["mode"] == "edit" and " ".join(s["text"] for s in seen[-1]["sentences"]) == TEXT
@@ -228,7 +229,7 @@ def test_asking_five_times_makes_one_draft(pilot: Pilot, pair: Path, fake: FakeE
         pilot.start_draft()
     for _ in TEXT.split():
         fake.gate.release()
-    list(pilot.bench.watch(PAGE, pilot.model))
+    list(pilot.bench.watch(PAGE, pilot.chosen))
     assert len(fake.asked) == 1
 
 
@@ -241,7 +242,7 @@ def test_stop_keeps_a_cancelled_draft_that_cannot_be_signed_as_it_is(
     wait_for(lambda: pilot.screen.report.editor.get("text", "").endswith("There"))
     pilot.act(pilot.bench.reporting.stop)
     fake.gate.release(2)
-    screen = list(pilot.bench.watch(PAGE, pilot.model))[-1]
+    screen = list(pilot.bench.watch(PAGE, pilot.chosen))[-1]
     assert not screen.report.drafting and pilot.session.report is not None
     draft = pilot.session.report.drafts[0]
     assert draft.finished == "cancelled" and len(draft.token_ids) <= 7
@@ -309,7 +310,7 @@ def test_a_draft_goes_on_when_the_page_is_reloaded(pilot: Pilot, pair: Path, fak
     assert again.screen.report.drafting and again.screen.case.patient == pilot.screen.case.patient
     for _ in TEXT.split():
         fake.gate.release()
-    last = list(pilot.bench.watch("reloaded", pilot.model))[-1]
+    last = list(pilot.bench.watch("reloaded", pilot.chosen))[-1]
     assert len(last.report.editor["sentences"]) == 3
     assert len(pilot.screen.report.editor["sentences"]) == 3, "the page that was left shows it as well"
 
@@ -318,13 +319,13 @@ def test_a_draft_that_runs_when_the_viewer_ends_is_kept_as_cancelled(
     home: Path, model: Path, fake: FakeEngine, pair: Path
 ) -> None:
     fake.gate = threading.Semaphore(3)
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         pilot.drop(pair)
         pilot.start_draft()
         wait_for(lambda: pilot.screen.report.editor.get("text", "").endswith("is"))
         threading.Timer(0.2, fake.gate.release, [2]).start()
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         row = bench.history(Filters()).rows[0]
         assert [draft.finished for draft in bench.records.report(row.report_id).drafts] == ["cancelled"]
 
@@ -371,7 +372,7 @@ def test_everything_but_drafting_works_without_a_model(
 
 
 def test_a_model_that_cannot_be_loaded_says_why(home: Path, model: Path, pair: Path) -> None:
-    def broken(path: str) -> FakeEngine:
+    def broken(chosen: Chosen) -> FakeEngine:
         raise ModelError("The model folder is damaged.", ("model.safetensors is cut off.",))
 
     with Workbench.open(home, ModelHost(model, load=broken)) as bench:
@@ -385,7 +386,7 @@ def test_a_model_that_cannot_be_loaded_says_why(home: Path, model: Path, pair: P
 def test_nobody_waits_for_a_model_when_the_viewer_closes(model: Path) -> None:
     begun, loaded, settled, late = threading.Event(), threading.Event(), [], FakeEngine()
 
-    def slow(path: str) -> FakeEngine:
+    def slow(chosen: Chosen) -> FakeEngine:
         begun.set()
         loaded.wait(20)
         return late
@@ -393,7 +394,7 @@ def test_nobody_waits_for_a_model_when_the_viewer_closes(model: Path) -> None:
     host = ModelHost(model, load=slow)
     host.preload()
     assert begun.wait(20)
-    page = threading.Thread(target=lambda: settled.append(host.settle(host.default())))
+    page = threading.Thread(target=lambda: settled.append(host.settle(host.meant(Chosen()))))
     page.start()
     host.close(0.01)
     page.join(20)
@@ -574,14 +575,14 @@ def report_id(pilot: Pilot) -> str:
 def test_history_survives_and_a_signed_report_is_read_only(
     home: Path, model: Path, fake: FakeEngine, pair: Path
 ) -> None:
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model))
         before = pilot.drop(pair)
         pilot.act(lambda s: bench.reporting.set_context(s, "Cough.", "COPD."))
         pilot.draft()
         pilot.accept_all()
         pilot.sign()
-    with Workbench.open(home, ModelHost(model, load=lambda path: fake)) as bench:
+    with Workbench.open(home, ModelHost(model, load=lambda chosen: fake)) as bench:
         pilot = Pilot(bench, str(model), "next-day")
         for filters in (Filters(), Filters(query="effusion"), Filters(state="signed"), Filters(patient="phantom")):
             assert bench.history(filters).total == 1, filters
