@@ -1,8 +1,7 @@
 """Interval's door: `python launch.py COMMAND`. Needs Python 3.11 and nothing else.
 
 The first start makes the environment `.venv` beside this file, installs requirements.txt into it and goes on there.
-Later starts find that the requirements have not changed and go on at once. A start that was interrupted is taken up
-where it ended: what marks the environment as complete is written last.
+Later starts find it as the requirements want it and go on at once. An interrupted one is taken up where it ended.
 
 Exit status: 0 done, 2 wrong usage, 3 the environment or the input cannot be used, 4 the model cannot be used,
 5 not enough memory or disk, 130 cancelled.
