@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from engine import paths
-from engine.models import places
+from engine.models import places, record
 
 WEIGHTS = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin")
 PROJECTOR_FILES = ("mm_projector.bin", "mm_projector.safetensors", "mm_tac_projector.bin")
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+LANGUAGE_MODELS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "phi3")
+TOWERS = ("dinov2", "clip_vision_model", "siglip_vision_model", "clip", "siglip")
+"""``model_type`` of what only serves other models."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,12 @@ def base(folder: Path) -> Path | None:
     return places.find(name, folder) if isinstance(name, str) and name else None
 
 
+def is_demonstration(folder: Path) -> bool:
+    """Whether what lies in the folder, or its base, says that it is made to show the program only."""
+    below = None if is_whole(folder) else base(folder)
+    return record.read([folder, *([below] if below is not None else [])], []).demonstration
+
+
 def _label(folder: Path) -> str:
     """The folder's name; of an adapter or a projector, with what it sits on."""
     below = None if is_whole(folder) else base(folder)
@@ -71,9 +80,12 @@ def _label(folder: Path) -> str:
 
 
 def _drafts(folder: Path) -> bool:
-    """Whether the folder looks like a model that writes; a vision tower beside it is none."""
+    """Whether the folder looks like a model that reads images and writes; a part of one beside it does not."""
     config = _read(folder / CONFIG)
-    return bool(config) and "dinov2" not in str(config.get("model_type", "")).lower()
+    kind = str(config.get("model_type", ""))
+    if kind in LANGUAGE_MODELS:
+        return bool(config.get("mm_vision_tower"))  # some models in Libra's format keep their language model's type
+    return bool(config) and kind not in TOWERS
 
 
 def _has_weights(folder: Path) -> bool:

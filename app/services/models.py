@@ -80,6 +80,7 @@ class ModelHost:
         self._engine: EngineProcess | None = None
         self._loaded = self._loading = Chosen()
         self._failed: dict[Chosen, str] = {}
+        self._demonstrations: dict[str, bool] = {}
         self._closed = False
         self._worker = threading.Thread(target=self._serve, name="model", daemon=True)
         self._worker.start()
@@ -125,8 +126,14 @@ class ModelHost:
                 info = self._engine.info
                 return ModelStatus("ready", info.name, info.demonstration, "")
             if self._loading == chosen:
-                return ModelStatus("loading", name, False, "The model is being loaded.")
-        return ModelStatus("waiting", name, False, "")
+                return ModelStatus("loading", name, self._is_demonstration(chosen.path), "The model is being loaded.")
+            return ModelStatus("waiting", name, self._is_demonstration(chosen.path), "")
+
+    def _is_demonstration(self, path: str) -> bool:
+        """What the folder says of itself: the mark is there before the model is, and while another precision waits."""
+        if path not in self._demonstrations:
+            self._demonstrations[path] = installed.is_demonstration(Path(path))
+        return self._demonstrations[path]
 
     def running(self, chosen: Chosen) -> str:
         """The precision in which the chosen model is in memory; "" while it is not."""

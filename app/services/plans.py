@@ -34,6 +34,9 @@ PATIENCE_S = 120.0
 SPARE = 0.05
 """Share of the free memory that the engine leaves alone as well (engine.models.plan)."""
 
+PROCESS = 300_000_000
+"""Bytes the engine's process holds without a model, as measured; the next one takes them again."""
+
 QUALITY = ("float32", "bfloat16", "int8", "nf4")
 """Precisions, best first."""
 
@@ -134,8 +137,10 @@ def parsed(said: Mapping[str, Any]) -> Reading:
 
 
 def free(reading: Reading, held: int) -> int:
-    """Bytes for a model: what is free, and ``held`` by the one that goes when another is loaded; all of a GPU."""
-    return reading.memory if reading.device == "cuda" else int(psutil.virtual_memory().available) + held
+    """Bytes for a model: what is free once the process that holds ``held`` has made way for the next; all of a GPU."""
+    if reading.device == "cuda":
+        return reading.memory  # of what is free there the planner would see only what the engine leaves
+    return max(0, int(psutil.virtual_memory().available) + held - PROCESS)
 
 
 def line(reading: Reading, chosen: Chosen, beams: int, free: int, running: str = "") -> Line | None:

@@ -50,6 +50,9 @@ def test_another_precision_is_chosen_planned_and_recorded(
                 f"() => {{ const e = document.querySelector('{selector}');"
                 " return e.scrollWidth <= e.clientWidth + 1; }"
             ), selector
+        assert page.locator(".ivp-line--mark").is_visible(), "a demonstration in every precision"
+        page.get_by_label("No repeated n-gram").focus()
+        assert page.evaluate("() => document.querySelector('#ivp-report').scrollTop") == 0, "nothing is pushed out"
         page.click("#ivp-settings > button")
 
         screen.at_rest()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pilot import FakeEngine, FakeInfo, Pilot
@@ -57,6 +58,8 @@ def put(folder: Path, *names: str, **files: object) -> Path:
 def test_models_come_first_then_what_is_put_on_one_of_them(shelf: Path) -> None:
     model = put(shelf / "libra-7b", "model.safetensors", config={"model_type": "libra"})
     put(shelf / "dino", "model.safetensors", config={"model_type": "dinov2"})
+    put(shelf / "a-base", "model.safetensors", config={"model_type": "llama"})
+    sees = put(shelf / "sees", "model.safetensors", config={"model_type": "llama", "mm_vision_tower": "dino"})
     tuned = put(shelf / "a-tuned", "adapter_model.safetensors", adapter_config={"base_model_name_or_path": "libra-7b"})
     named = {"base_model_name_or_path": "somebody/elsewhere"}
     put(shelf / "b-homeless", "adapter_model.safetensors", adapter_config=named, config={"model_type": "libra"})
@@ -71,10 +74,11 @@ def test_models_come_first_then_what_is_put_on_one_of_them(shelf: Path) -> None:
     assert [choice.label for choice in found] == [
         "e-merged",
         "libra-7b",
+        "sees",
         "a-tuned on libra-7b",
         "c-projector on libra-7b",
     ]
-    assert [choice.path for choice in found] == [str(one) for one in (merged, model, tuned, joined)]
+    assert [choice.path for choice in found] == [str(one) for one in (merged, model, sees, tuned, joined)]
     assert plans.base_option(str(joined)) == str(model), "a projector names no base to the engine"
     assert plans.base_option(str(tuned)) is None and plans.base_option("") is None
 
@@ -96,10 +100,12 @@ def test_damaged_configurations_are_no_models(shelf: Path) -> None:
 
 
 def test_the_names_of_files_are_the_engines() -> None:
-    from engine.models import adapters, plan, recognition, weights
+    from engine.models import adapters, language, plan, recognition, towers, weights
 
     assert installed.WEIGHTS == weights.LAYOUTS
     assert installed.PROJECTOR_FILES == recognition.PROJECTOR_FILES
+    assert tuple(language.CLASSES) == installed.LANGUAGE_MODELS
+    assert (*towers.KINDS, *towers.WHOLE) == installed.TOWERS
     assert adapters.CONFIG == installed.ADAPTER_CONFIG
     assert plans.SPARE == plan.SPARE
 
@@ -199,6 +205,50 @@ def test_a_lower_rung_is_said_beside_the_draft(pilot: Pilot, pair: Path, monkeyp
     assert [line.kind for line in lines if line.text == said] == ["warning"]
 
 
+def test_a_demonstration_is_named_as_one_before_it_is_loaded(shelf: Path) -> None:
+    shown = put(shelf / "shown", "model.safetensors", config={"model_type": "libra"}, interval={"demonstration": True})
+    tuned = put(shelf / "tuned", "adapter_model.bin", adapter_config={"base_model_name_or_path": "shown"})
+    plain = put(shelf / "plain", "model.safetensors", config={"model_type": "libra"})
+    host = ModelHost(load=Loader())  # type: ignore[arg-type]
+    assert [host.status(Chosen(str(one), "nf4")).demonstration for one in (shown, tuned, plain)] == [True, True, False]
+    host.close()
+
+
+def test_an_adapter_and_a_projector_draft_on_their_base(home: Path, shelf: Path, pair: Path) -> None:
+    """In the real engine, by their own folders."""
+    import torch
+    from safetensors.torch import load_file, save_file
+    from tiny_checkpoint import build
+
+    tiny = Path(build(shelf))
+    config = json.loads((tiny / "config.json").read_text())
+    put(shelf / "seen", config=config | {"_name_or_path": "tiny"})
+    connector = {name: one for name, one in load_file(tiny / "model.safetensors").items() if "mm_projector" in name}
+    torch.save(connector, shelf / "seen" / "mm_projector.bin")
+    peft = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}
+    put(shelf / "tuned", adapter_config=peft | {"base_model_name_or_path": "tiny"})
+    width = config["hidden_size"]
+    layer = "base_model.model.model.layers.{}.self_attn.q_proj.lora_{}.weight"
+    factors = {}
+    for number in range(config["num_hidden_layers"]):
+        factors[layer.format(number, "A")] = torch.ones(2, width)
+        factors[layer.format(number, "B")] = torch.ones(width, 2)
+    save_file(factors, shelf / "tuned" / "adapter_model.safetensors")
+    with Workbench.open(home, ModelHost()) as bench:
+        found = {choice.label: choice.path for choice in bench.models.choices()}
+        assert list(found) == ["tiny", "seen on tiny", "tuned on tiny"]
+        for label in ("seen on tiny", "tuned on tiny"):
+            pilot = Pilot(bench, found[label], label)
+            pilot.drop(pair)
+            pilot.start_draft(max_new_tokens=2)
+            list(bench.watch(pilot.key, pilot.chosen))
+            assert pilot.notices() == []
+            assert pilot.session.report is not None
+            assert pilot.session.report.drafts[-1].model_name == label.split()[0]
+            reading = bench.plans.reading(found[label])
+            assert reading is not None and reading.needed
+
+
 # -- the plan ---------------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +293,13 @@ def test_a_gpu_is_judged_by_all_its_memory() -> None:
     text, kind = words("auto", 4, 24 * GB, reading=gpu)
     assert text == "In bfloat16 a draft takes 10.0 GB (4 beams); the GPU has 24.0 GB. Fastest on this GPU."
     assert kind == "info"
+
+
+def test_what_the_model_in_memory_holds_is_free_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans.psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * GB))
+    assert plans.free(READING, held=5 * GB) == 7 * GB - plans.PROCESS
+    monkeypatch.setattr(plans.psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+    assert plans.free(READING, held=0) == 0
 
 
 def test_nothing_is_said_of_what_is_not_known(pilot: Pilot, model: Path) -> None:
