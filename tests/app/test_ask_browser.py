@@ -148,6 +148,7 @@ def test_stop_and_an_answer_that_is_written_while_another_patient_is_open(
         indication = page.locator("#ivp-context textarea").first
         indication.fill(json.dumps({"wait_after": 4}))
         turn_to(page, "Ask")
+        screen.at_rest()  # the indication is on its way
         ask(page, "Is it enlarged?")
         page.wait_for_selector(".ivp-turn[data-state=running]:has-text('The heart is enlarged.')")
         assert page.get_by_role("log").get_attribute("aria-busy") == "true"
@@ -167,6 +168,8 @@ def test_stop_and_an_answer_that_is_written_while_another_patient_is_open(
         page.wait_for_selector(".ivp-turn[data-state=stopped]:has-text('incomplete')")
         assert page.locator(".ivp-turn [data-action=insert]").count() == 0
         indication.fill("Cough.")
+        indication.blur()
+        screen.at_rest()
         ask(page, "And the pleura?")
         turns(page, 2)
         assert page.locator(WHOLE).count() == 1 and "No pneumothorax is seen." in page.inner_text(WHOLE)
