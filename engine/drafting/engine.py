@@ -9,6 +9,7 @@ study is answered much sooner.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import OrderedDict
@@ -68,6 +69,7 @@ class Engine:
         self._note = choice.note if choice is not None else ""
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._last: Session | None = None
+        self._missing: Rung | None = None
         self.plan = choice.plan if choice is not None else None
         self._hold(loaded)
 
@@ -154,7 +156,7 @@ class Engine:
         """
         decoding = decoding or Decoding()
         alone = Alone(partial(self._request, decoding=decoding), self._see, partial(self.draft, decoding=decoding))
-        return Batches(self._loaded, self._load_s, alone, decoding, batch_size).run(items)
+        return Batches(self._present(), self._load_s, alone, decoding, batch_size).run(items)
 
     def asked(
         self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None
@@ -272,6 +274,12 @@ class Engine:
         log.info("drafted %d tokens with %s, %s", len(draft.token_ids), self.info.sha256[:12], finished)
         yield draft
 
+    def _present(self) -> LoadedModel:
+        """The model; loaded now where the last attempt to do so failed."""
+        if self._missing is not None:
+            self._reload(self._missing)
+        return self._loaded
+
     def _reload(self, rung: Rung) -> None:
         """Take the same model with less memory, the one in memory given up first."""
         assert self._source is not None
@@ -279,9 +287,12 @@ class Engine:
         log.info("memory ran out; loading %s in %s", self.info.sha256[:12], rung.precision)
         self._features.clear()
         self._last = None
-        del self._loaded
+        self.__dict__.pop("_loaded", None)
+        self._missing = rung  # until it is there: should this fail, the next request tries again
+        gc.collect()  # quantised layers and their weights hold each other
         give_back()
         self._hold(self._source.load(rung))
+        self._missing = None
         self._load_s = time.perf_counter() - began
 
     def _take_last(self) -> Session | None:
@@ -293,7 +304,7 @@ class Engine:
         self, comparison: Comparison, asking: Asking, *, decoding: Decoding | None, notes: Sequence[Check] = ()
     ) -> Request:
         """What these arguments put to the model. Raises the UsageError and InputError of ``stream``."""
-        loaded = self._loaded
+        loaded = self._present()
         self._check_modalities(comparison)
         question, earlier = ask(asking, lambda text: as_plain_text(loaded.tokenizer, text))
         prompt, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None, earlier=earlier)

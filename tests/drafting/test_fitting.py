@@ -133,6 +133,21 @@ def test_a_smaller_precision_when_memory_runs_out(tiny: Path, pair: Comparison, 
     assert not [check for check in again.checks if check.code == "memory"]
 
 
+def test_a_reload_that_fails_is_tried_again(
+    tiny: Path, pair: Comparison, starved: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.drafting.source import Source
+
+    engine = starved(tiny, Sparing(beams=4, precision="float32"))
+    load = Source.load
+    monkeypatch.setattr(Source, "load", lambda *_: (_ for _ in ()).throw(ResourceError("There is no memory.")))
+    for _ in range(2):
+        with pytest.raises(ResourceError, match="no memory"):
+            engine.draft(pair, decoding=SHORT)
+    monkeypatch.setattr(Source, "load", load)
+    assert engine.draft(pair, decoding=SHORT).model.dtype == "bfloat16"
+
+
 def test_nothing_below(tiny: Path, pair: Comparison, starved: Callable[..., Engine]) -> None:
     engine = starved(tiny, Sparing(beams=0))
     with pytest.raises(ResourceError, match="not enough memory"):
