@@ -57,11 +57,13 @@ class Alone:
     """What the engine does for one request.
 
     Attributes:
+        model: the model as it is now; the engine may take it anew in another precision when memory runs out.
         request: checks it; raises UsageError and InputError.
         see: what the model keeps of an image.
         draft: drafts it by itself.
     """
 
+    model: Callable[[], LoadedModel]
     request: Callable[[Comparison, Asking], Request]
     see: Callable[[Image], Tensor]
     draft: Callable[[Comparison, Asking], Draft]
@@ -88,8 +90,8 @@ class Batches:
     """Drafts many requests with one model.
 
     Args:
-        loaded: the model; ``load_s``: seconds its loading took.
         alone: what the engine does for one request.
+        load_s: seconds the model's loading took.
         decoding: the same for all.
         size: rows of a batch at most, or "auto": as the free memory allows, AUTO at most.
 
@@ -97,12 +99,9 @@ class Batches:
         UsageError: ``size`` is not between 1 and MOST.
     """
 
-    def __init__(
-        self, loaded: LoadedModel, load_s: float, alone: Alone, decoding: Decoding, size: BatchSize = "auto"
-    ) -> None:
+    def __init__(self, alone: Alone, load_s: float, decoding: Decoding, size: BatchSize = "auto") -> None:
         if size != "auto" and not 1 <= size <= MOST:
             raise UsageError(f"The batch size must be between 1 and {MOST}, or auto.")
-        self._loaded = loaded
         self._load_s = load_s
         self._alone = alone
         self._greedy = decoding.num_beams == decoding.num_return_sequences == 1 and decoding.temperature == 0
@@ -110,6 +109,10 @@ class Batches:
         self._most = AUTO if size == "auto" else size
         self._uses: Counter[str] = Counter()
         self._seen: dict[str, Tensor] = {}
+
+    @property
+    def _loaded(self) -> LoadedModel:
+        return self._alone.model()
 
     def run(self, items: Sequence[Item]) -> Iterator[Result]:
         """What becomes of each item, batch after batch; an IntervalError is that item's and no other's."""

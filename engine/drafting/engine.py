@@ -155,8 +155,10 @@ class Engine:
             UsageError: an impossible ``batch_size``.
         """
         decoding = decoding or Decoding()
-        alone = Alone(partial(self._request, decoding=decoding), self._see, partial(self.draft, decoding=decoding))
-        return Batches(self._present(), self._load_s, alone, decoding, batch_size).run(items)
+        alone = Alone(
+            self._present, partial(self._request, decoding=decoding), self._see, partial(self.draft, decoding=decoding)
+        )
+        return Batches(alone, self._load_s, decoding, batch_size).run(items)
 
     def asked(
         self, comparison: Comparison, asking: Asking = FINDINGS, *, decoding: Decoding | None = None

@@ -69,7 +69,7 @@ def below(wished: Rung) -> Iterator[Rung]:
     """``wished`` and all rungs below it, best first."""
     first = (wished.dtype, wished.quantization)
     for device in dict.fromkeys((wished.device, "cpu")):
-        smaller = [one for one in PRECISIONS[device] if _size(*one) < _size(*first)]
+        smaller = [one for one in PRECISIONS[device] if _bits(*one) < _bits(*first)]
         for dtype, quantization in (first, *smaller):
             beams = wished.beams
             while beams >= 1:
@@ -77,7 +77,7 @@ def below(wished: Rung) -> Iterator[Rung]:
                 beams //= 2
 
 
-def _size(dtype: str, quantization: str) -> int:
+def _bits(dtype: str, quantization: str) -> int:
     """Bits of a weight."""
     return {"int8": 8, "nf4": 4}.get(quantization, 32 if dtype == "float32" else 16)
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Comparison, Decoding, Draft, Engine, Progress
+from engine import Asking, Comparison, Decoding, Draft, Engine, Progress
 from engine.drafting import engine as engine_module
 from engine.drafting.fitting import Rung, below, choose
 from engine.errors import ResourceError
@@ -171,3 +171,10 @@ def test_planned_for_the_memory_there_is(tiny: Path, pair: Comparison, monkeypat
     monkeypatch.setattr(source, "free", lambda _: 1000)
     with pytest.raises(ResourceError, match="at least"):
         Engine.load(tiny, dtype="float32", device="cpu")
+
+
+def test_many_drafts_go_on_with_the_smaller_model(tiny: Path, pair: Comparison, starved: Callable[..., Engine]) -> None:
+    engine = starved(tiny, Sparing(beams=4, precision="float32"))
+    found = list(engine.draft_many([(pair, Asking()), (pair, Asking(context="Cough."))], decoding=SHORT, batch_size=1))
+    drafts = [draft for _, draft in found]
+    assert [draft.model.dtype for draft in drafts if isinstance(draft, Draft)] == ["bfloat16", "bfloat16"]
