@@ -138,6 +138,8 @@ def _line(question: Question, draft: Draft, prior: Prior, made_with: dict[str, A
         "together": draft.timings.together,
         "checks": [check.code for check in draft.checks],
         "demonstration": draft.model.demonstration,
+        "dtype": draft.model.dtype,
+        "quantization": draft.model.quantization,
     }
     return Answer(question.id, question.text, draft.text, uuid.uuid4().hex, draft.model.name, metadata).to_line()
 

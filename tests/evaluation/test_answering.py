@@ -93,6 +93,7 @@ def test_answers_have_libras_form(tmp_path: Path, info: ModelInfo, questions: li
     assert len({row["answer_id"] for row in rows}) == 3
     assert rows[0]["metadata"]["checks"] == ["repeated"]
     assert [row["metadata"]["prior"] for row in rows] == ["true", "none", "true"]
+    assert {(row["metadata"]["dtype"], row["metadata"]["quantization"]) for row in rows} == {("x", "x")}
     assert engine.asked[::-1] == [("Describe.", "Cough."), ("Describe.", ""), ("Describe.", "")]
     assert [prior is not None for _, prior in engine.seen[::-1]] == [True, False, True]
 

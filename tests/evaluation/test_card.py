@@ -21,7 +21,9 @@ class Oracle:
     """Knows the reference of every question by its current image; compares only when shown a real prior."""
 
     def __init__(self, folder):
-        self.info = SimpleNamespace(sha256="0" * 64, name="oracle", demonstration=True)
+        self.info = SimpleNamespace(
+            sha256="0" * 64, name="oracle", demonstration=True, dtype="float32", quantization="none"
+        )
         self.asked = 0
         self.texts = {}
         for line in (folder / "eval.jsonl").read_text().splitlines():
