@@ -1,8 +1,11 @@
-"""Libra's data files: training samples (JSON), questions and answers (JSON Lines).
+"""Libra's data files: training samples (JSON or JSON Lines), questions and answers (JSON Lines).
 
     [{"id", "image": path | [current, prior], "conversations": [{"from": "human" | "gpt", "value"}, ...]}]
     {"question_id", "image": path | [current, prior], "text", "reference"?}
     {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
+
+Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`). Libra's own
+code passes over these keys.
 
 Everything wrong in a file is reported at once, row by row (`DatasetError.rows`); what is returned is valid. Image paths
 are relative to a folder of the caller's choice (by default the file's own) and never leave it; addresses are refused.
@@ -28,12 +31,38 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
+class About:
+    """Whom and what a row is about, as far as the file says; "" and None where it does not.
+
+    Attributes:
+        patient, study: pseudonymous identifiers; what is split and resampled goes by ``patient``.
+        view: of the current image, as DICOM's View Position (PA, AP, LATERAL, ...).
+        sex: "M", "F" or "O", as DICOM's Patient's Sex.
+        age: in years at the time of the current image.
+    """
+
+    patient: str = ""
+    study: str = ""
+    view: str = ""
+    sex: str = ""
+    age: float | None = None
+
+    def keys(self) -> dict[str, Any]:
+        """What is known, by the keys it is written under."""
+        return {name: value for name, value in vars(self).items() if value not in ("", None)}
+
+
+UNSAID = About()
+
+
+@dataclass(frozen=True)
 class TrainingSample:
     """One conversation about one image or two (current, then prior). ``turns`` are (question, answer) pairs."""
 
     id: str
     images: tuple[Path, ...]
     turns: tuple[tuple[str, str], ...]
+    about: About = UNSAID
 
 
 @dataclass(frozen=True)
@@ -44,14 +73,15 @@ class Question:
     images: tuple[Path, ...]
     text: str
     reference: str | None = None
+    about: About = UNSAID
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The true text of one study; ``patient`` and ``has_prior`` are None where the file does not say."""
+    """The true text of one study; ``has_prior`` is None where the file does not say."""
 
     text: str
-    patient: str | None = None
+    about: About = UNSAID
     has_prior: bool | None = None
 
 
@@ -92,20 +122,15 @@ def read_training(file: Path, images: Path | None = None) -> list[TrainingSample
     """The samples of a training or validation file, in its order.
 
     Args:
-        file: a JSON list of samples.
+        file: a JSON list of samples, or one sample a line where its name ends in ".jsonl".
         images: the folder image paths are relative to; the file's own folder if None.
 
     Raises:
         DatasetError: the file is not such a list, or some of its rows break the format (all of them are named).
     """
-    try:
-        document = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as cause:
-        raise DatasetError(f"'{file.name}' is not a JSON file.") from cause
-    if not isinstance(document, list):
-        raise DatasetError(f"'{file.name}' must hold a list of samples.")
     folder = images or file.parent
-    return _collect(file, enumerate(document, 1), lambda row: _training_sample(row, folder), lambda sample: sample.id)
+    rows = _lines(file) if file.suffix.lower() == ".jsonl" else enumerate(_listed(file), 1)
+    return _collect(file, rows, lambda row: _training_sample(row, folder), lambda sample: sample.id)
 
 
 def read_questions(file: Path, images: Path | None = None) -> list[Question]:
@@ -147,7 +172,8 @@ def write_training(file: Path, samples: Iterable[TrainingSample], *, relative_to
             for turn in sample.turns
             for speaker, value in zip(("human", "gpt"), turn, strict=True)
         ]
-        document.append({"id": sample.id, "image": _names(names), "conversations": conversation})
+        row = {"id": sample.id, "image": _names(names), "conversations": conversation}
+        document.append(row | sample.about.keys())
     file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
@@ -163,12 +189,24 @@ def write_questions(file: Path, questions: Iterable[Question], *, relative_to: P
             }
             if question.reference is not None:
                 row["reference"] = question.reference
+            row |= question.about.keys()
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _names(names: Sequence[str]) -> str | list[str]:
     posix = [name.replace(os.sep, "/") for name in names]
     return posix[0] if len(posix) == 1 else posix
+
+
+def _listed(file: Path) -> list[object]:
+    """The rows of a JSON file that holds a list."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as cause:
+        raise DatasetError(f"'{file.name}' is not a JSON file.") from cause
+    if not isinstance(document, list):
+        raise DatasetError(f"'{file.name}' must hold a list of samples.")
+    return document
 
 
 def _lines(file: Path) -> Iterator[tuple[int, object]]:
@@ -256,6 +294,29 @@ def _inside(folder: Path, name: str) -> Path:
     return folder / path
 
 
+def _about(record: Mapping[str, Any]) -> About:
+    """Whom a row is about; MIMIC-CXR's own names of the keys are understood as well."""
+
+    def said(*keys: str) -> str:
+        value = next((record[key] for key in keys if record.get(key) is not None), "")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"'{keys[0]}' must be a text or a number")
+        return str(value).strip()
+
+    age = said("age")
+    try:
+        years = float(age) if age else None
+    except ValueError:
+        raise ValueError("'age' must be a number of years") from None
+    return About(
+        patient=said("patient", "subject_id"),
+        study=said("study", "study_id"),
+        view=said("view", "ViewPosition").upper(),
+        sex=said("sex").upper()[:1],
+        age=years,
+    )
+
+
 def _training_sample(row: object, folder: Path) -> TrainingSample:
     record = _object(row)
     conversation = record.get("conversations")
@@ -270,7 +331,7 @@ def _training_sample(row: object, folder: Path) -> TrainingSample:
     if values[0].count(IMAGE_TEXT) != 1 or any(IMAGE_TEXT in value for value in values[1:]):
         raise ValueError(f"the first human turn, and only it, must hold one {IMAGE_TEXT}")
     turns = tuple(zip(values[::2], values[1::2], strict=True))
-    return TrainingSample(_identity(record, "id"), _images(record, folder), turns)
+    return TrainingSample(_identity(record, "id"), _images(record, folder), turns, _about(record))
 
 
 def _question(row: object, folder: Path) -> Question:
@@ -278,7 +339,8 @@ def _question(row: object, folder: Path) -> Question:
     reference = record.get("reference")
     if reference is not None and not isinstance(reference, str):
         raise ValueError("'reference' must be a text")
-    return Question(_identity(record, "question_id"), _images(record, folder), _text(record, "text"), reference)
+    identity, text = _identity(record, "question_id"), _text(record, "text")
+    return Question(identity, _images(record, folder), text, reference, _about(record))
 
 
 def _reference(row: object) -> tuple[str, Reference]:
@@ -286,10 +348,9 @@ def _reference(row: object) -> tuple[str, Reference]:
     text = record.get("reference", record.get("text"))
     if not isinstance(text, str):
         raise ValueError("neither 'reference' nor 'text' holds a text")
-    patient = record.get("patient", record.get("subject_id"))
     image = record.get("image")
     pair = None if image is None else isinstance(image, list) and len(image) == 2 and image[0] != image[1]
-    return _identity(record, "question_id"), Reference(text, None if patient is None else str(patient), pair)
+    return _identity(record, "question_id"), Reference(text, _about(record), pair)
 
 
 def _answer(row: object) -> Answer:

@@ -94,7 +94,7 @@ class Evaluation:
         if identity in self._truth:
             return self._truth[identity]
         reference = self._references[identity]
-        return from_reference(identity, reference.text, patient=reference.patient, has_prior=reference.has_prior)
+        return from_reference(identity, reference.text, patient=reference.about.patient, has_prior=reference.has_prior)
 
     def _measures(self, ids: Sequence[str], answers: Mapping[str, Answer]) -> dict[str, Measure]:
         texts = [answers[identity].text for identity in ids]
@@ -124,7 +124,7 @@ class Evaluation:
         notes = [
             f"Findings and changes are read from the texts by rules ({EXTRACTOR_LINE}) and compared with {source}."
         ]
-        known = self._truth or any(reference.patient for reference in self._references.values())
+        known = self._truth or any(reference.about.patient for reference in self._references.values())
         if not known:
             notes.append("Patients are not known: every study counts as its own patient, intervals may be too narrow.")
         if missing:

@@ -102,7 +102,7 @@ def _study(row: Mapping[str, Any]) -> StudyTruth:
     return StudyTruth(str(row["id"]), str(row.get("patient") or row["id"]), has_prior, comparable, facts)
 
 
-def from_reference(identity: str, text: str, *, patient: str | None, has_prior: bool | None) -> StudyTruth:
+def from_reference(identity: str, text: str, *, patient: str, has_prior: bool | None) -> StudyTruth:
     """The truth as a reference text states it, in CheXpert's classes."""
     facts = {
         name: Fact(name, said.present, said.side, said.change)

@@ -67,10 +67,10 @@ def test_references_from_questions_and_from_answers(tmp_path: Path) -> None:
     ]
     file.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     found = read_references(file)
-    assert [(r.text, r.patient, r.has_prior) for r in found.values()] == [
+    assert [(r.text, r.about.patient, r.has_prior) for r in found.values()] == [
         ("A.", "p", True),
         ("B.", "10", False),
-        ("C.", None, None),
+        ("C.", "", None),
     ]
     assert list(found) == ["1", "2", "3"]
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from engine.datasets.libra import About
 from engine.datasets.phantoms.model import Case, Film, Site
 from engine.datasets.phantoms.picture import coarse_masks, render, show
 from engine.datasets.phantoms.sampling import sample_case
@@ -142,9 +143,16 @@ def _write_case(folder: Path, case: Case, size: int) -> tuple[Any, Any, Any]:
     question = prompt(case)
     image = names if len(names) > 1 else names[0]
     conversation = [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": case.findings_text}]
-    sample = {"id": case.id, "image": image, "conversations": conversation}
-    asked = {"question_id": case.id, "image": image, "text": question, "reference": case.findings_text}
+    about = _about(case).keys()
+    sample = {"id": case.id, "image": image, "conversations": conversation} | about
+    asked = {"question_id": case.id, "image": image, "text": question, "reference": case.findings_text} | about
     return sample, asked, describe(case) | {"masks": masks}
+
+
+def _about(case: Case) -> About:
+    person = case.person
+    age = (case.current_time.date() - person.birth_date).days // 365.25
+    return About(person.id, case.id, case.current.view, person.sex, age)
 
 
 def describe(case: Case) -> dict[str, Any]:

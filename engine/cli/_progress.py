@@ -1,0 +1,33 @@
+"""How far a command is: a line on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+EVERY = 10.0
+"""Seconds between two lines where standard error is no terminal."""
+
+
+class Progress:
+    """Called with what is done and the total: a line rewritten in place on a terminal, one every ten seconds elsewhere.
+
+    Args:
+        what: what is being done, first in the line.
+        units: what is counted.
+    """
+
+    def __init__(self, what: str, units: str) -> None:
+        self._what, self._units = what, units
+        self._begun = self._spoken = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if not done or (not terminal and now - self._spoken < EVERY):
+            return
+        self._spoken = now
+        left = (now - self._begun) / done * (total - done)
+        line = f"{self._what}: {done} of {total} {self._units}, {left:.0f} s left"
+        end = "" if terminal and done < total else "\n"
+        print(f"\r{line}   " if terminal else line, end=end, file=sys.stderr, flush=True)
