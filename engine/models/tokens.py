@@ -83,10 +83,27 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     A SentencePiece model puts one space before any text; transformers' fast version leaves it out where the text begins
     with a space already. It is put back here, so that the ids are those the model was trained on.
     """
-    if text.startswith(" ") and _prepends_space(tokenizer):
-        text = " " + text
-    ids: list[int] = tokenizer(text).input_ids
+    ids: list[int] = tokenizer(_spaced(tokenizer, text)).input_ids
     return ids
+
+
+def encode_with_spans(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """The ids of ``encode`` and where each stands in ``text``, as (first character, character after the last).
+
+    What the tokenizer adds by itself stands nowhere: its two places are equal. Raises ModelError for a tokenizer that
+    does not tell.
+    """
+    spaced = _spaced(tokenizer, text)
+    found = tokenizer(spaced, return_offsets_mapping=True)
+    ids, spans = found.input_ids, found.get("offset_mapping", ())
+    if len(spans) != len(ids):
+        raise ModelError("This tokenizer does not tell where its tokens stand in the text.")
+    added = len(spaced) - len(text)
+    return list(ids), [(max(0, begin - added), max(0, end - added)) for begin, end in spans]
+
+
+def _spaced(tokenizer: Any, text: str) -> str:
+    return " " + text if text.startswith(" ") and _prepends_space(tokenizer) else text
 
 
 def _prepends_space(tokenizer: Any) -> bool:

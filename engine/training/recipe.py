@@ -7,19 +7,39 @@ folder the command is started in. This module reads text; it loads neither image
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from engine.errors import UsageError
 
 PARTS = ("vision_tower", "connector", "language_model")
-OPTIMISERS = ("adamw", "muon")
+Part = Literal["vision_tower", "connector", "language_model"]
+Optimiser = Literal["adamw", "muon", "adamw_8bit", "paged_adamw_8bit"]
 
 
-@dataclass(frozen=True, slots=True)
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"no file {path}")
+    return path
+
+
+ExistingFile = Annotated[Path, AfterValidator(_existing)]
+OneOrMore = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+Files = Annotated[tuple[ExistingFile, ...], OneOrMore]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+_CONFIG = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class NewModel:
     """Shapes of a model that starts from random weights; the keys are transformers' own configuration names."""
 
@@ -28,7 +48,7 @@ class NewModel:
     vocabulary: int = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class AuxiliaryWeights:
     """Weights of the losses that only training data with truth files can give; 0 switches one off.
 
@@ -36,51 +56,158 @@ class AuxiliaryWeights:
     ``change``: what happened to it since the prior, from the connector's output.
     """
 
-    findings: float = 0.0
-    regions: float = 0.0
-    change: float = 0.0
+    findings: Weight = 0.0
+    regions: Weight = 0.0
+    change: Weight = 0.0
 
     @property
     def any(self) -> bool:
+        """Whether one of them is on."""
         return bool(self.findings or self.regions or self.change)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Lora:
+    """Low-rank factors on every linear layer of the language model instead of its weights (Hu et al. 2021).
+
+    Attributes:
+        rank, alpha: an update is ``alpha / rank`` (rsLoRA: ``alpha / sqrt(rank)``) times the product of the factors.
+        dropout: of the input of the factors.
+        rslora: scale as in Kalajdzievski 2023.
+    """
+
+    rank: Count = 16
+    alpha: Positive = 32.0
+    dropout: Share = 0.0
+    rslora: bool = False
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Stage:
-    """One stage: which parts learn, from what, for how long. Parts that are not named stay frozen."""
+    """One stage: which parts learn, from what, for how long. Parts that are not named stay frozen.
 
-    name: str
-    train: tuple[str, ...]
-    epochs: float
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.01
-    warmup: float = 0.03
-    optimiser: str = "adamw"
+    Attributes:
+        train: the parts. With ``lora`` the language model learns through its factors alone.
+        batch_size: conversations a device takes at once; ``accumulate`` of them make a step.
+        connector_learning_rate: of the connector; ``learning_rate`` unless given.
+        warmup: share of the steps over which the learning rate rises.
+        text: whether the words of the answers are learnt.
+        checkpoint_every: steps from one checkpoint to the next.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w .-]{0,63}$")]
+    train: Annotated[tuple[Part, ...], Field(min_length=1)]
+    epochs: Positive
+    batch_size: Count
+    learning_rate: Positive
+    accumulate: Count = 1
+    connector_learning_rate: Positive | None = None
+    weight_decay: Share = 0.01
+    warmup: Share = 0.03
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    optimiser: Optimiser = "adamw"
+    lora: Lora | None = None
     text: bool = True
-    auxiliary: AuxiliaryWeights = field(default_factory=AuxiliaryWeights)
+    auxiliary: AuxiliaryWeights = Field(default_factory=AuxiliaryWeights)
+    checkpoint_every: Count = 200
+
+    @model_validator(mode="after")
+    def _learns(self) -> Self:
+        if not self.text and not self.auxiliary.any:
+            raise ValueError("nothing to learn from (no text, no auxiliary loss)")
+        if self.lora is not None and "language_model" not in self.train:
+            raise ValueError("'lora' belongs to the language_model, which this stage does not train")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Validation:
+    """Held-out questions that are answered while training, and which figure says what the best model is.
+
+    Attributes:
+        questions: in Libra's evaluation format, with references.
+        images: folder their image paths are relative to; the file's own unless given.
+        metric: "loss", a key of the scores (``score --help``), or ``file.py:function``.
+        every: steps from one to the next; once an epoch unless given.
+        limit: only the first so many questions.
+        patience: evaluations without a better figure after which a stage ends early; never unless given.
+    """
+
+    questions: ExistingFile
+    images: Path | None = None
+    metric: str = "ROUGE-L"
+    every: Count | None = None
+    limit: Count = 100
+    max_new_tokens: Count = 256
+    patience: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Recipe:
     """Everything a run depends on. ``start`` is a model folder to continue from, or None with ``new`` given.
 
-    ``demonstration`` marks a model that shows the program and is not for reading radiographs; so is all it drafts.
+    Attributes:
+        samples, truth, images: training files, truth files, the folder image paths are relative to (the file's own).
+        conversation: template of the prompts; the start model's own unless given.
+        output: folder of the run; one named after the recipe and the time under the data folder's runs unless given.
+        projector: a published connector (``mm_projector.bin`` or a folder with one) to put in place of start's.
+        max_length: positions of a conversation, image included; the language model's own unless given.
+        too_long: what to do with longer ones.
+        shared_patients: what to do where a patient is in the training and in the validation files.
+        quantization: of the language model's frozen layers (QLoRA: Dettmers et al. 2023).
+        dtype: what is computed in; what learns is kept in float32. "auto": bfloat16 on a GPU, else float32.
+        gradient_checkpointing: compute activations again instead of keeping them; "auto": where memory demands it.
+        demonstration: marks a model that shows the program and is not for reading radiographs; so is all it drafts.
     """
 
-    name: str
-    output: Path
-    samples: tuple[Path, ...]
-    truth: tuple[Path, ...]
-    conversation: str
-    stages: tuple[Stage, ...]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,63}$")]
+    samples: Annotated[Files, Field(min_length=1)]
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    conversation: str = ""
+    output: Path | None = None
+    truth: Files = ()
+    images: Path | None = None
+    validation: Validation | None = None
     start: Path | None = None
+    projector: Path | None = None
     new: NewModel | None = None
     seed: int = 0
-    max_length: int = 2048
-    threads: int | None = None
+    max_length: Count | None = None
+    too_long: Literal["refuse", "leave out"] = "refuse"
+    shared_patients: Literal["refuse", "allow"] = "refuse"
+    quantization: Literal["none", "int8", "nf4"] = "none"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
+    threads: Count | None = None
     license: str = ""
-    demonstration: bool = False
+    demonstration: bool | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.start is None) == (self.new is None):
+            raise ValueError("give exactly one of 'start' (a model folder) and 'new' (the shapes of a new model)")
+        if self.new is not None and not self.conversation:
+            raise ValueError("'conversation' is missing: a new model has no template of its own")
+        if any(stage.auxiliary.any for stage in self.stages) and not self.truth:
+            raise ValueError("auxiliary losses need 'truth' files")
+        if len({stage.name for stage in self.stages}) < len(self.stages):
+            raise ValueError("two stages have the same name")
+        whole = [s.name for s in self.stages if "language_model" in s.train and s.lora is None]
+        if self.quantization != "none" and whole:
+            raise ValueError(f"quantised weights cannot learn: stage '{whole[0]}' needs 'lora'")
+        seen = False
+        for stage in self.stages:
+            if seen and stage.lora is None and "language_model" in stage.train:
+                raise ValueError("after a stage with 'lora' the language model learns through its factors alone")
+            seen = seen or stage.lora is not None
+        if len({(stage.lora.rank, stage.lora.alpha, stage.lora.rslora) for stage in self.stages if stage.lora}) > 1:
+            raise ValueError("all stages with 'lora' share one rank and one alpha")
+        return self
+
+    @property
+    def lora(self) -> Lora | None:
+        """The factors of the stages that have them."""
+        return next((stage.lora for stage in self.stages if stage.lora is not None), None)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -90,119 +217,44 @@ def read_recipe(path: Path) -> Recipe:
         UsageError: the file cannot be read or breaks the format; the message lists every fault.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"The recipe {path} is not valid YAML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The recipe {path} is not a text in UTF-8.") from error
+    return parse_recipe(text, path.name)
+
+
+def parse_recipe(text: str, name: str) -> Recipe:
+    """A recipe's text; ``name`` is what a message calls it. Raises as ``read_recipe``."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"The recipe {name} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
-        raise UsageError(f"The recipe {path} must be a YAML mapping of settings.")
-    faults: list[str] = []
-    recipe = _recipe(document, faults)
-    if faults or recipe is None:
-        raise UsageError(f"The recipe {path} cannot be used: " + "; ".join(faults) + ".")
-    return recipe
+        raise UsageError(f"The recipe {name} must be a YAML mapping of settings.")
+    try:
+        return TypeAdapter(Recipe).validate_python(document)
+    except ValidationError as error:
+        faults = dict.fromkeys(_fault(one) for one in error.errors())
+        raise UsageError(f"The recipe {name} cannot be used: " + "; ".join(faults) + ".") from error
 
 
-def _recipe(document: dict[str, Any], faults: list[str]) -> Recipe | None:
-    _unknown(document, {f.name for f in fields(Recipe)}, "the recipe", faults)
-    for key in ("name", "output", "samples", "conversation", "stages"):
-        if key not in document:
-            faults.append(f"'{key}' is missing")
-    samples = _files(document.get("samples", []), faults)
-    truth = _files(document.get("truth", []), faults)
-    start = Path(document["start"]) if document.get("start") else None
-    new = _new_model(document["new"], faults) if document.get("new") else None
-    if (start is None) == (new is None):
-        faults.append("give exactly one of 'start' (a model folder) and 'new' (the shapes of a new model)")
-    stages = tuple(_stage(item, number, faults) for number, item in enumerate(document.get("stages") or [], 1))
-    if not stages:
-        faults.append("'stages' is empty")
-    if any(stage is not None and stage.auxiliary.any for stage in stages) and not truth:
-        faults.append("auxiliary losses need 'truth' files")
-    for key in ("seed", "max_length", "threads"):
-        if document.get(key) is not None and not isinstance(document[key], int):
-            faults.append(f"'{key}' must be a whole number")
-    for key, kind in (("license", str), ("demonstration", bool)):
-        if key in document and not isinstance(document[key], kind):
-            faults.append(f"'{key}' must be {'a text' if kind is str else 'true or false'}")
-    if faults:
-        return None
-    keys = ("seed", "max_length", "threads", "license", "demonstration")
-    optional = {key: document[key] for key in keys if document.get(key) is not None}
-    return Recipe(
-        name=str(document["name"]),
-        output=Path(document["output"]),
-        samples=samples,
-        truth=truth,
-        conversation=str(document["conversation"]),
-        stages=tuple(stage for stage in stages if stage is not None),
-        start=start,
-        new=new,
-        **optional,
-    )
-
-
-def _stage(item: Any, number: int, faults: list[str]) -> Stage | None:
-    where = f"stage {number}"
-    if not isinstance(item, dict):
-        faults.append(f"{where} must be a mapping")
-        return None
-    before = len(faults)
-    _unknown(item, {f.name for f in fields(Stage)}, where, faults)
-    missing = [key for key in ("name", "train", "epochs", "batch_size", "learning_rate") if key not in item]
-    faults.extend(f"{where}: '{key}' is missing" for key in missing)
-    parts = item.get("train", [])
-    wrong = [part for part in parts if part not in PARTS] if isinstance(parts, list) else [parts]
-    if wrong or not parts:
-        faults.append(f"{where}: 'train' must name some of {', '.join(PARTS)}")
-    for key in ("epochs", "learning_rate", "batch_size"):
-        if key in item and not (_number(item[key]) and item[key] > 0):
-            faults.append(f"{where}: '{key}' must be a number above 0")
-    for key in ("weight_decay", "warmup"):
-        if key in item and not (_number(item[key]) and 0 <= item[key] < 1):
-            faults.append(f"{where}: '{key}' must lie between 0 and 1")
-    if item.get("optimiser", OPTIMISERS[0]) not in OPTIMISERS:
-        faults.append(f"{where}: 'optimiser' must be one of {', '.join(OPTIMISERS)}")
-    weights = item.get("auxiliary") or {}
-    if not isinstance(weights, dict) or not all(_number(value) and value >= 0 for value in weights.values()):
-        faults.append(f"{where}: 'auxiliary' must map losses to weights of 0 or more")
+def _fault(error: ErrorDetails) -> str:
+    """One of pydantic's errors as a sentence in the words of the recipe."""
+    steps = [step for step in error["loc"] if step != "lax-or-strict"]
+    where = ", ".join(f"{step + 1}" if isinstance(step, int) else str(step) for step in steps[:-1])
+    where = where.replace("stages, ", "stage ").replace("stages", "the stages")
+    key = str(steps[-1]) if steps else ""
+    kind, message = error["type"], error["msg"].removeprefix("Value error, ")
+    if kind == "missing":
+        said = f"'{key}' is missing"
+    elif kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        said = f"unknown setting '{key}'"
+    elif kind == "value_error":
+        said = message
+    elif kind == "too_short":
+        said = f"'{key}' is empty"
     else:
-        _unknown(weights, {f.name for f in fields(AuxiliaryWeights)}, f"{where}, 'auxiliary'", faults)
-    if item.get("text") is False and not any(weights.values() if isinstance(weights, dict) else ()):
-        faults.append(f"{where}: nothing to learn from (no text, no auxiliary loss)")
-    if len(faults) > before:
-        return None
-    values = {**item, "train": tuple(parts), "auxiliary": AuxiliaryWeights(**weights)}
-    return Stage(**values)
-
-
-def _new_model(item: Any, faults: list[str]) -> NewModel | None:
-    if not isinstance(item, dict):
-        faults.append("'new' must be a mapping")
-        return None
-    _unknown(item, {f.name for f in fields(NewModel)}, "'new'", faults)
-    for key in ("vision_tower", "language_model"):
-        if not isinstance(item.get(key), dict):
-            faults.append(f"'new' needs the shapes of the {key}")
-    if faults:
-        return None
-    return NewModel(**item)
-
-
-def _files(names: Any, faults: list[str]) -> tuple[Path, ...]:
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, list):
-        faults.append("'samples' and 'truth' must be file names")
-        return ()
-    paths = tuple(Path(name) for name in names)
-    faults.extend(f"no file {path}" for path in paths if not path.is_file())
-    return paths
-
-
-def _unknown(item: dict[str, Any], known: set[str], where: str, faults: list[str]) -> None:
-    faults.extend(f"{where}: unknown setting '{key}'" for key in item if key not in known)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+        said = f"'{key}': {message[0].lower()}{message[1:]}"
+    return f"{where}: {said}" if where else said

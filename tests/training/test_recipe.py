@@ -33,6 +33,7 @@ def read(tmp_path, document):
 def test_a_valid_recipe_is_read(tmp_path, document):
     recipe = read(tmp_path, document)
     assert recipe.stages[0].train == ("connector",)
+    assert recipe.lora is None
     assert recipe.stages[0].text
     assert not recipe.stages[0].auxiliary.any
     assert recipe.samples == (tmp_path / "train.json",)
@@ -45,13 +46,17 @@ def test_a_valid_recipe_is_read(tmp_path, document):
         ({"samples": "nowhere.json"}, "no file nowhere.json"),
         ({"start": "somewhere"}, "exactly one of 'start'"),
         ({"stages": []}, "'stages' is empty"),
-        ({"seed": "x"}, "'seed' must be a whole number"),
-        ({"demonstration": "yes please"}, "'demonstration' must be true or false"),
-        ({"stages": [{**STAGE, "train": ["eyes"]}]}, "'train' must name some of"),
-        ({"stages": [{**STAGE, "learning_rate": 0}]}, "'learning_rate' must be a number above 0"),
-        ({"stages": [{**STAGE, "learning_rate": "fast"}]}, "'learning_rate' must be a number above 0"),
-        ({"stages": [{**STAGE, "warmup": 3}]}, "'warmup' must lie between 0 and 1"),
-        ({"stages": [{**STAGE, "optimiser": "magic"}]}, "'optimiser' must be one of"),
+        ({"seed": "x"}, "'seed': input should be a valid integer"),
+        ({"demonstration": "yes please"}, "'demonstration': input should be a valid boolean"),
+        ({"stages": [{**STAGE, "train": ["eyes"]}]}, "stage 1, train: '0': input should be 'vision_tower'"),
+        ({"stages": [{**STAGE, "learning_rate": 0}]}, "stage 1: 'learning_rate': input should be greater than 0"),
+        ({"stages": [{**STAGE, "learning_rate": "fast"}]}, "'learning_rate': input should be a valid number"),
+        ({"stages": [{**STAGE, "warmup": 3}]}, "'warmup': input should be less than 1"),
+        ({"stages": [{**STAGE, "optimiser": "magic"}]}, "'optimiser': input should be 'adamw'"),
+        ({"stages": [{**STAGE, "lora": {"rank": 4}}]}, "'lora' belongs to the language_model"),
+        ({"stages": [STAGE, STAGE]}, "two stages have the same name"),
+        ({"quantization": "nf4", "stages": [{**STAGE, "train": ["language_model"]}]}, "quantised weights cannot learn"),
+        ({"validation": {"questions": "none.jsonl"}}, "validation: no file none.jsonl"),
         ({"stages": [{**STAGE, "text": False}]}, "nothing to learn from"),
         ({"stages": [{**STAGE, "auxiliary": {"luck": 1}}]}, "unknown setting 'luck'"),
         ({"stages": [{**STAGE, "auxiliary": {"findings": 1}}], "truth": []}, "need 'truth' files"),
