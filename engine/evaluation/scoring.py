@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from engine.datasets.libra import Answer, Reference
 from engine.errors import InputError
 from engine.evaluation import meaning, wording
+from engine.evaluation.keys import LIBRA_KEYS
 from engine.evaluation.statistics import Difference, Measure, Patients, Score
 from engine.evaluation.truth import StudyTruth, from_reference, own_classes
 from engine.reports.findings import CHEXPERT
 from engine.reports.labels import EXTRACTOR_LINE
-
-LIBRA_KEYS = ("BLEU1", "BLEU2", "BLEU3", "BLEU4", "METEOR", "ROUGE-L", "Temporal_entity_score", "Bert_score")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from five_studies import REFERENCES, write_answers
 from engine.datasets.libra import Answer, Reference, read_answers, read_references
 from engine.errors import DatasetError, InputError
 from engine.evaluation import wording
-from engine.evaluation.scoring import LIBRA_KEYS, Evaluation, ScoreSheet
+from engine.evaluation.keys import LIBRA_KEYS
+from engine.evaluation.scoring import Evaluation, ScoreSheet
 from engine.evaluation.statistics import Patients
 from engine.evaluation.truth import read_truth
 
