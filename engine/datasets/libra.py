@@ -4,8 +4,8 @@
     {"question_id", "image": path | [current, prior], "text", "reference"?}
     {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
 
-Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`). Libra's own
-code passes over these keys.
+Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`), and of what
+kind the question is: "question_type". Libra's own code passes over these keys.
 
 Everything wrong in a file is reported at once, row by row (`DatasetError.rows`); what is returned is valid. Image paths
 are relative to a folder of the caller's choice (by default the file's own) and never leave it; addresses are refused.
@@ -57,12 +57,16 @@ UNSAID = About()
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """One conversation about one image or two (current, then prior). ``turns`` are (question, answer) pairs."""
+    """One conversation about one image or two (current, then prior). ``turns`` are (question, answer) pairs.
+
+    ``kind`` is what sort of question it is, as its data set names it; "" where that is not said.
+    """
 
     id: str
     images: tuple[Path, ...]
     turns: tuple[tuple[str, str], ...]
     about: About = UNSAID
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,17 @@ class Question:
     text: str
     reference: str | None = None
     about: About = UNSAID
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The true text of one study; ``has_prior`` is None where the file does not say."""
+    """The true text of one study; ``has_prior`` is None where the file does not say, ``kind`` is the question's."""
 
     text: str
     about: About = UNSAID
     has_prior: bool | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,16 +170,7 @@ def read_answers(file: Path) -> dict[str, Answer]:
 def write_training(file: Path, samples: Iterable[TrainingSample], *, relative_to: Path | None = None) -> None:
     """Write a training file; image paths are written relative to ``relative_to`` (the file's folder by default)."""
     folder = relative_to or file.parent
-    document = []
-    for sample in samples:
-        names = [os.path.relpath(image, folder) for image in sample.images]
-        conversation = [
-            {"from": speaker, "value": value}
-            for turn in sample.turns
-            for speaker, value in zip(("human", "gpt"), turn, strict=True)
-        ]
-        row = {"id": sample.id, "image": _names(names), "conversations": conversation}
-        document.append(row | sample.about.keys())
+    document = [training_row(sample, folder) for sample in samples]
     file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
@@ -182,20 +179,39 @@ def write_questions(file: Path, questions: Iterable[Question], *, relative_to: P
     folder = relative_to or file.parent
     with file.open("w", encoding="utf-8") as stream:
         for question in questions:
-            row: dict[str, Any] = {
-                "question_id": question.id,
-                "image": _names([os.path.relpath(image, folder) for image in question.images]),
-                "text": question.text,
-            }
-            if question.reference is not None:
-                row["reference"] = question.reference
-            row |= question.about.keys()
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(json.dumps(question_row(question, folder), ensure_ascii=False) + "\n")
 
 
-def _names(names: Sequence[str]) -> str | list[str]:
-    posix = [name.replace(os.sep, "/") for name in names]
+def training_row(sample: TrainingSample, folder: Path) -> dict[str, Any]:
+    """A sample as an object of a training file, its images relative to ``folder``."""
+    conversation = [
+        {"from": speaker, "value": value}
+        for turn in sample.turns
+        for speaker, value in zip(("human", "gpt"), turn, strict=True)
+    ]
+    row = {"id": sample.id, "image": _names(sample.images, folder), "conversations": conversation}
+    return row | sample.about.keys() | _kind_key(sample.kind)
+
+
+def question_row(question: Question, folder: Path) -> dict[str, Any]:
+    """A question as an object of an evaluation file, its images relative to ``folder``."""
+    row: dict[str, Any] = {
+        "question_id": question.id,
+        "image": _names(question.images, folder),
+        "text": question.text,
+    }
+    if question.reference is not None:
+        row["reference"] = question.reference
+    return row | question.about.keys() | _kind_key(question.kind)
+
+
+def _names(images: Sequence[Path], folder: Path) -> str | list[str]:
+    posix = [os.path.relpath(image, folder).replace(os.sep, "/") for image in images]
     return posix[0] if len(posix) == 1 else posix
+
+
+def _kind_key(kind: str) -> dict[str, str]:
+    return {"question_type": kind} if kind else {}
 
 
 def _listed(file: Path) -> list[object]:
@@ -317,6 +333,13 @@ def _about(record: Mapping[str, Any]) -> About:
     )
 
 
+def _kind(record: Mapping[str, Any]) -> str:
+    value = record.get("question_type")
+    if value is not None and not isinstance(value, str):
+        raise ValueError("'question_type' must be a text")
+    return value or ""
+
+
 def _training_sample(row: object, folder: Path) -> TrainingSample:
     record = _object(row)
     conversation = record.get("conversations")
@@ -331,7 +354,7 @@ def _training_sample(row: object, folder: Path) -> TrainingSample:
     if values[0].count(IMAGE_TEXT) != 1 or any(IMAGE_TEXT in value for value in values[1:]):
         raise ValueError(f"the first human turn, and only it, must hold one {IMAGE_TEXT}")
     turns = tuple(zip(values[::2], values[1::2], strict=True))
-    return TrainingSample(_identity(record, "id"), _images(record, folder), turns, _about(record))
+    return TrainingSample(_identity(record, "id"), _images(record, folder), turns, _about(record), _kind(record))
 
 
 def _question(row: object, folder: Path) -> Question:
@@ -340,7 +363,7 @@ def _question(row: object, folder: Path) -> Question:
     if reference is not None and not isinstance(reference, str):
         raise ValueError("'reference' must be a text")
     identity, text = _identity(record, "question_id"), _text(record, "text")
-    return Question(identity, _images(record, folder), text, reference, _about(record))
+    return Question(identity, _images(record, folder), text, reference, _about(record), _kind(record))
 
 
 def _reference(row: object) -> tuple[str, Reference]:
@@ -350,7 +373,7 @@ def _reference(row: object) -> tuple[str, Reference]:
         raise ValueError("neither 'reference' nor 'text' holds a text")
     image = record.get("image")
     pair = None if image is None else isinstance(image, list) and len(image) == 2 and image[0] != image[1]
-    return _identity(record, "question_id"), Reference(text, _about(record), pair)
+    return _identity(record, "question_id"), Reference(text, _about(record), pair, _kind(record))
 
 
 def _answer(row: object) -> Answer:

@@ -28,7 +28,7 @@ TURN = ("<image>\nDescribe.", "No effusion.")
 def test_training_round_trip(tmp_path: Path) -> None:
     samples = [
         TrainingSample("a", (tmp_path / "images/a.png", tmp_path / "images/b.png"), (TURN,)),
-        TrainingSample("b", (tmp_path / "images/c.png",), (TURN, ("More?", "Żółć."))),
+        TrainingSample("b", (tmp_path / "images/c.png",), (TURN, ("More?", "Żółć.")), kind="location"),
     ]
     file = tmp_path / "train.json"
     write_training(file, samples)
@@ -43,6 +43,7 @@ def test_question_round_trip(tmp_path: Path) -> None:
     questions = [
         Question("1", (tmp_path / "a.png",), "Describe.", "Normal."),
         Question("2", (tmp_path / "a.png", tmp_path / "b.png"), "Describe."),
+        Question("3", (tmp_path / "a.png",), "Is there an effusion?", "no", kind="presence"),
     ]
     write_questions(tmp_path / "q.jsonl", questions)
     assert read_questions(tmp_path / "q.jsonl") == questions
