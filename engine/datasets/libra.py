@@ -136,13 +136,13 @@ def read_training(file: Path, images: Path | None = None) -> list[TrainingSample
     """
     folder = images or file.parent
     rows = _lines(file) if file.suffix.lower() == ".jsonl" else enumerate(_listed(file), 1)
-    return _collect(file, rows, lambda row: _training_sample(row, folder), lambda sample: sample.id)
+    return _collect(file, rows, lambda row: as_sample(row, folder), lambda sample: sample.id)
 
 
 def read_questions(file: Path, images: Path | None = None) -> list[Question]:
     """The questions of an evaluation file, in its order. Arguments and errors as for `read_training`."""
     folder = images or file.parent
-    return _collect(file, _lines(file), lambda row: _question(row, folder), lambda question: question.id)
+    return _collect(file, _lines(file), lambda row: as_question(row, folder), lambda question: question.id)
 
 
 def read_references(file: Path) -> dict[str, Reference]:
@@ -340,7 +340,8 @@ def _kind(record: Mapping[str, Any]) -> str:
     return value or ""
 
 
-def _training_sample(row: object, folder: Path) -> TrainingSample:
+def as_sample(row: object, folder: Path) -> TrainingSample:
+    """The sample that a parsed row states, its images below ``folder``. Raises ValueError with the first fault."""
     record = _object(row)
     conversation = record.get("conversations")
     if not isinstance(conversation, list) or not conversation or len(conversation) % 2:
@@ -357,7 +358,8 @@ def _training_sample(row: object, folder: Path) -> TrainingSample:
     return TrainingSample(_identity(record, "id"), _images(record, folder), turns, _about(record), _kind(record))
 
 
-def _question(row: object, folder: Path) -> Question:
+def as_question(row: object, folder: Path) -> Question:
+    """The question that a parsed row states, its images below ``folder``. Raises ValueError with the first fault."""
     record = _object(row)
     reference = record.get("reference")
     if reference is not None and not isinstance(reference, str):
