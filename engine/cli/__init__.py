@@ -32,8 +32,18 @@ _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 def main(argv: Sequence[str], *, module: str | None = None) -> int:
     """Run the command ``argv[0]`` with the options that follow and return its exit status; raises nothing.
 
-    ``module`` is where the command lives; without it, it is ``engine.cli.<argv[0]>``.
+    ``module`` is where the command lives; without it, it is ``engine.cli.<argv[0]>``. A command that runs as a job
+    leaves its exit status in the job's folder.
     """
+    status = _run(argv, module)
+    if "INTERVAL_JOB" in os.environ:  # elsewhere nothing of jobs is needed
+        from engine.jobs import progress
+
+        progress.ended(status)
+    return status
+
+
+def _run(argv: Sequence[str], module: str | None) -> int:
     name, options = (argv[0], list(argv[1:])) if argv else ("", [])
     module = module or f"engine.cli.{name}"
     try:

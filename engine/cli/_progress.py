@@ -1,9 +1,11 @@
-"""How far a command is: a line on standard error."""
+"""How far a command is: a line on standard error and, in a job, a file for whoever watches it."""
 
 from __future__ import annotations
 
 import sys
 import time
+
+from engine.jobs import progress
 
 EVERY = 10.0
 """Seconds between two lines where standard error is no terminal."""
@@ -22,6 +24,7 @@ class Progress:
         self._begun = self._spoken = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
+        progress.report(done, total, self._units)
         now = time.monotonic()
         terminal = sys.stderr.isatty()
         if not done or (not terminal and now - self._spoken < EVERY):
