@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from jobs_helpers import WORKER, workers
 
@@ -18,7 +20,8 @@ def stand_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(queue, "WORKER", WORKER)
     yield
     for process in workers():
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     for _, record in queue.records():
         if (identity := Identity.read(record)) is not None:
             identity.kill()

@@ -38,8 +38,7 @@ def add(*words: str) -> Job:
 def kill_workers() -> None:
     found = workers()
     assert len(found) == 1
-    for worker in found:
-        worker.kill()
+    found[0].kill()
     wait(lambda: not workers())
 
 
