@@ -76,6 +76,7 @@ def examine() -> Iterator[Check]:
     yield _disk()
     yield _history()
     yield _models()
+    yield _wordnet()
 
 
 def _python() -> Check:
@@ -188,3 +189,12 @@ def _models() -> Check:
     if not found:
         return Check("models", Status.NOTE, f"none in {paths.models()}: everything but drafting works")
     return Check("models", Status.OK, ", ".join(found))
+
+
+def _wordnet() -> Check:
+    from engine.evaluation import wordnet
+
+    found = wordnet.find()
+    if found is None:
+        return Check("wordnet", Status.NOTE, f"not installed, so there is no METEOR among the scores: {wordnet.GET}")
+    return Check("wordnet", Status.OK, f"{found} for METEOR")

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Score and print."""
     from engine.datasets.libra import read_answers, read_references
     from engine.errors import UsageError
+    from engine.evaluation.keys import KEYS
     from engine.evaluation.scoring import Evaluation
     from engine.evaluation.truth import read_truth
 
@@ -45,11 +46,14 @@ def run(args: argparse.Namespace) -> int:
     truth = read_truth(args.truth) if args.truth else {}
     evaluation = Evaluation(references, truth)
     answers = read_answers(args.predictions)
-    sheet = evaluation.score(answers, intervals=not args.no_intervals)
-    scores = _chosen(sheet.scores, args.metrics)
+    wanted = _wanted(args.metrics)
+    sheet = evaluation.score(answers, intervals=not args.no_intervals, wanted=wanted)
+    scores = sheet.scores
+    unknown = [word for word in wanted if not any(name.startswith(word) for name in scores)]
+    if unknown:
+        raise UsageError(f"There is no score that begins with '{', '.join(unknown)}'. There are: {', '.join(KEYS)}.")
     other = read_answers(args.compare) if args.compare else None
-    differences = evaluation.compare(answers, other) if other is not None else {}
-    differences = {name: differences[name] for name in scores if name in differences}
+    differences = evaluation.compare(answers, other, wanted=wanted) if other is not None else {}
     if args.csv:
         _write_csv(args.csv, scores, differences)
     for note in sheet.notes:
@@ -64,16 +68,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(scores: Mapping[str, Score], names: str | None) -> dict[str, Score]:
+def _wanted(names: str | None) -> tuple[str, ...]:
     from engine.errors import UsageError
+    from engine.evaluation.scoring import EVERYTHING
 
     if names is None:
-        return dict(scores)
+        return EVERYTHING
     wanted = tuple(name.strip() for name in names.split(",") if name.strip())
-    unknown = [name for name in wanted if not any(key.startswith(name) for key in scores)]
-    if unknown or not wanted:
-        raise UsageError(f"There is no score that begins with '{', '.join(unknown)}'. There are: {', '.join(scores)}.")
-    return {key: score for key, score in scores.items() if key.startswith(wanted)}
+    if not wanted:
+        raise UsageError("--metrics names no score.")
+    return wanted
 
 
 def shown(score: Score) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from engine import paths
 DEBIAN_PACKAGES = {
     "chromium": "/usr/bin/chromium",
     "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    "wordnet-base": "/usr/share/wordnet/data.noun",
 }
 
 

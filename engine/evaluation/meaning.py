@@ -22,6 +22,17 @@ from engine.reports.findings import Change, Finding, Side, compares
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five CheXpert classes scored together in the literature."""
 
+STEMS = (
+    "finding_f1",
+    "finding_recall",
+    "side_accuracy",
+    "laterality_conflict_rate",
+    "progression_",
+    "prior_hallucination_rate",
+    "missed_comparison_rate",
+)
+"""The beginnings of all keys here."""
+
 STATED = (Change.NEW, Change.WORSE, Change.UNCHANGED, Change.IMPROVED, Change.RESOLVED)
 _THREE = {Change.NEW: 0, Change.WORSE: 0, Change.UNCHANGED: 1, Change.IMPROVED: 2, Change.RESOLVED: 2}
 

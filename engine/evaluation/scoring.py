@@ -4,21 +4,76 @@ Libra's keys (BLEU1..4, METEOR, ROUGE-L, Temporal_entity_score, Bert_score) are 
 texts; the scores of meaning come from a truth file where one is given, else from the reference texts. Studies are
 matched by id; what has no partner is counted and said. Whether a study was to be compared follows what the model was
 shown: answers made without the prior (``metadata.prior`` is "none") must not compare, a dummy prior counts as a pair.
+
+What is counted of each study is a `Tally`: scores, differences, scores of a part of the studies and of a single one are
+all made of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
 
 from engine.datasets.libra import Answer, Reference
 from engine.errors import InputError
-from engine.evaluation import meaning, wording
+from engine.evaluation import meaning, wording, wordnet
 from engine.evaluation.keys import LIBRA_KEYS
-from engine.evaluation.statistics import Difference, Measure, Patients, Score
+from engine.evaluation.meaning import Reading
+from engine.evaluation.statistics import Difference, Floats, Measure, Patients, Score
 from engine.evaluation.truth import StudyTruth, from_reference, own_classes
 from engine.reports.findings import CHEXPERT
 from engine.reports.labels import EXTRACTOR_LINE
+
+METEOR, BERT = "METEOR", "Bert_score"
+NO_BERT = "n/a, because no BERT checkpoint was given: --bertscore DIR"
+NOT_GIVEN = "n/a, because the checkpoint or the environment it needs was not given"
+
+EVERYTHING = ("",)
+"""The keys that are asked for, by their beginnings: all of them."""
+
+
+class Scorer(Protocol):
+    """Scores of paired texts that need more than this program: a checkpoint, or another environment.
+
+    ``stems`` are the beginnings of the keys it gives.
+    """
+
+    stems: tuple[str, ...]
+
+    def measures(self, references: Sequence[str], predictions: Sequence[str]) -> dict[str, Measure]:
+        """What is counted of each pair, by key."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """What is counted of each study: ``measures`` have a row for each of ``ids``, ``owners`` names its patient."""
+
+    ids: tuple[str, ...]
+    owners: tuple[str, ...]
+    measures: Mapping[str, Measure]
+
+    def of(self, ids: Collection[str]) -> Tally:
+        """The part of it about these studies, in the order it has."""
+        wanted = set(ids)
+        places = [place for place, identity in enumerate(self.ids) if identity in wanted]
+        measures = {
+            name: Measure(measure.rows[places], measure.combine, measure.support[places])
+            for name, measure in self.measures.items()
+        }
+        return Tally(tuple(self.ids[at] for at in places), tuple(self.owners[at] for at in places), measures)
+
+    def scores(self, *, intervals: bool = True) -> dict[str, Score]:
+        """Every score of these studies."""
+        return Patients(self.owners).scores(self.measures, intervals=intervals)
+
+    def each(self, name: str) -> Floats:
+        """A score of every single study [studies]; nan where the study does not count for it."""
+        measure = self.measures[name]
+        return np.where(measure.support, np.asarray(measure.combine(measure.rows)), np.nan)
 
 
 @dataclass(frozen=True)
@@ -40,82 +95,135 @@ class ScoreSheet:
 class Evaluation:
     """References and truth, prepared once, to score one or several sets of answers against.
 
+    Args:
+        references: id -> reference text; may be empty where there is truth.
+        truth: id -> truth; the reference texts stand in for it where it is empty.
+        scorers: of paired texts, beside those that need nothing.
+
     Raises:
         InputError: neither references nor truth.
     """
 
-    def __init__(self, references: Mapping[str, Reference], truth: Mapping[str, StudyTruth]) -> None:
+    def __init__(
+        self,
+        references: Mapping[str, Reference],
+        truth: Mapping[str, StudyTruth],
+        scorers: Sequence[Scorer] = (),
+    ) -> None:
         if not references and not truth:
             raise InputError("There is nothing to score against: give references, a truth file, or both.")
         self._references = references
         self._truth = truth
+        self._scorers = scorers
         self._classes = own_classes(truth.values()) if truth else dict(CHEXPERT)
-        self._ids = tuple(truth) if truth else tuple(references)
+        self.ids = tuple(truth) if truth else tuple(references)
 
-    def score(self, answers: Mapping[str, Answer], *, intervals: bool = True) -> ScoreSheet:
-        """Score one set of answers.
+    def score(
+        self, answers: Mapping[str, Answer], *, intervals: bool = True, wanted: Sequence[str] = EVERYTHING
+    ) -> ScoreSheet:
+        """Score one set of answers; ``wanted``: the beginnings of the keys that are asked for.
 
         Raises:
             InputError: not one answer belongs to a study.
         """
-        ids = self._answered(answers)
-        measures = self._measures(ids, answers)
-        patients = self._patients(ids)
-        scores = patients.scores(measures, intervals=intervals)
-        missing = tuple(identity for identity in self._ids if identity not in answers)
-        unknown = tuple(identity for identity in answers if identity not in set(self._ids))
-        notes = self._notes(len(ids), missing, unknown)
-        return ScoreSheet(self._ordered(scores), len(ids), patients.count, missing, unknown, notes)
+        return self.sheet(self.tally(answers, wanted), answers, intervals=intervals, wanted=wanted)
 
-    def compare(self, first: Mapping[str, Answer], second: Mapping[str, Answer]) -> dict[str, Difference]:
+    def compare(
+        self, first: Mapping[str, Answer], second: Mapping[str, Answer], *, wanted: Sequence[str] = EVERYTHING
+    ) -> dict[str, Difference]:
         """Second minus first, over the studies both answered.
 
         Raises:
             InputError: no study was answered by both.
         """
-        both = [identity for identity in self._answered(first) if identity in second]
-        if not both:
-            raise InputError("The two answer files have no study in common.")
-        patients = self._patients(both)
-        found = patients.compare(self._measures(both, first), self._measures(both, second))
-        return {name: found[name] for name in self._ordered(dict.fromkeys(found, Score(None))) if name in found}
+        return self.difference(self.tally(first, wanted), self.tally(second, wanted))
 
-    def _answered(self, answers: Mapping[str, Answer]) -> list[str]:
-        ids = [identity for identity in self._ids if identity in answers]
+    def tally(self, answers: Mapping[str, Answer], wanted: Sequence[str] = EVERYTHING) -> Tally:
+        """What is counted of each study that has an answer, for the keys that begin with one of ``wanted``.
+
+        Raises:
+            InputError: not one answer belongs to a study.
+        """
+        ids = [identity for identity in self.ids if identity in answers]
         if not ids:
             raise InputError("None of the answers belongs to one of the studies: their ids do not match.")
-        return ids
+        owners = tuple(self.study(identity).patient for identity in ids)
+        measures = self._measures(ids, answers, tuple(wanted))
+        kept = {name: measure for name, measure in measures.items() if name.startswith(tuple(wanted))}
+        return Tally(tuple(ids), owners, kept)
 
-    def _patients(self, ids: Sequence[str]) -> Patients:
-        return Patients([self._study(identity).patient for identity in ids])
+    def difference(self, first: Tally, second: Tally) -> dict[str, Difference]:
+        """Second minus first, over the studies both have.
 
-    def _study(self, identity: str) -> StudyTruth:
+        Raises:
+            InputError: they have none in common.
+        """
+        both = set(first.ids).intersection(second.ids)
+        if not both:
+            raise InputError("The two answer files have no study in common.")
+        first, second = first.of(both), second.of(both)
+        found = Patients(first.owners).compare(first.measures, second.measures)
+        return {name: found[name] for name in self.ordered(dict.fromkeys(found, Score(None))) if name in found}
+
+    def sheet(
+        self, tally: Tally, answers: Mapping[str, Answer], *, intervals: bool = True, wanted: Sequence[str] = EVERYTHING
+    ) -> ScoreSheet:
+        """The scores of a tally with what they rest on."""
+        scores = self.ordered(tally.scores(intervals=intervals))
+        missing = tuple(identity for identity in self.ids if identity not in answers)
+        unknown = tuple(identity for identity in answers if identity not in set(self.ids))
+        return ScoreSheet(
+            {name: score for name, score in scores.items() if name.startswith(tuple(wanted))},
+            len(tally.ids),
+            len(set(tally.owners)),
+            missing,
+            unknown,
+            self._notes(len(tally.ids), missing, unknown),
+        )
+
+    def study(self, identity: str) -> StudyTruth:
+        """The truth of one study."""
         if identity in self._truth:
             return self._truth[identity]
         reference = self._references[identity]
         return from_reference(identity, reference.text, patient=reference.about.patient, has_prior=reference.has_prior)
 
-    def _measures(self, ids: Sequence[str], answers: Mapping[str, Answer]) -> dict[str, Measure]:
-        texts = [answers[identity].text for identity in ids]
-        readings = []
-        for identity, text in zip(ids, texts, strict=True):
-            study = self._study(identity)
-            compared = _compared(study, answers[identity])
-            readings.append(meaning.read(study, text, self._classes, compared=compared))
-        found = meaning.measures(readings, list(self._classes))
-        if all(identity in self._references for identity in ids):
-            return wording.measures([self._references[identity].text for identity in ids], texts) | found
-        return wording.shape(texts) | found
+    def reading(self, identity: str, answer: Answer) -> Reading:
+        """What an answer claims about a study."""
+        study = self.study(identity)
+        return meaning.read(study, answer.text, self._classes, compared=_compared(study, answer))
 
-    def _ordered(self, scores: Mapping[str, Score]) -> dict[str, Score]:
+    def _measures(
+        self, ids: Sequence[str], answers: Mapping[str, Answer], wanted: tuple[str, ...]
+    ) -> dict[str, Measure]:
+        texts = [answers[identity].text for identity in ids]
+        found: dict[str, Measure] = {}
+        if all(identity in self._references for identity in ids):
+            gold = [self._references[identity].text for identity in ids]
+            if _asked(wording.KEYS, wanted):
+                found |= wording.measures(gold, texts)
+            if _asked((METEOR,), wanted) and (folder := wordnet.find()) is not None:
+                from engine.evaluation import meteor  # NLTK takes two seconds to import
+
+                found[METEOR] = meteor.measure(gold, texts, folder)
+            for scorer in self._scorers:
+                if _asked(scorer.stems, wanted):
+                    found |= scorer.measures(gold, texts)
+        else:
+            found |= wording.shape(texts)
+        if _asked(meaning.STEMS, wanted):
+            readings = [self.reading(identity, answers[identity]) for identity in ids]
+            found |= meaning.measures(readings, list(self._classes))
+        return found
+
+    def ordered(self, scores: Mapping[str, Score]) -> dict[str, Score]:
         """Libra's keys first; where there are reference texts, also those of them that cannot be computed."""
-        worded = "BLEU1" in scores
         ordered: dict[str, Score] = {}
         for name in LIBRA_KEYS:
             if name in scores:
                 ordered[name] = scores[name]
-            elif worded and name in wording.UNAVAILABLE:
-                ordered[name] = Score(None, note=wording.UNAVAILABLE[name])
+            elif self._references and (reason := unavailable(name)):
+                ordered[name] = Score(None, note=reason)
         return ordered | {name: score for name, score in scores.items() if name not in ordered}
 
     def _notes(self, scored: int, missing: Sequence[str], unknown: Sequence[str]) -> tuple[str, ...]:
@@ -131,6 +239,20 @@ class Evaluation:
         if unknown:
             notes.append(f"{len(unknown)} answers belong to no study and are not scored.")
         return tuple(notes)
+
+
+def unavailable(name: str, scorers: Sequence[Scorer] = ()) -> str:
+    """Why a score cannot be computed here, whatever the texts; "" where it can."""
+    if name == METEOR:
+        return wordnet.missing()
+    if name.startswith((*wording.KEYS, *meaning.STEMS, *(stem for scorer in scorers for stem in scorer.stems))):
+        return ""
+    return NO_BERT if name == BERT else NOT_GIVEN
+
+
+def _asked(stems: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a key that begins with one of ``stems`` may begin with one of ``wanted``."""
+    return any(stem.startswith(word) or word.startswith(stem) for stem in stems for word in wanted)
 
 
 def _compared(study: StudyTruth, answer: Answer) -> bool | None:

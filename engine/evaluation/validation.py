@@ -20,8 +20,7 @@ from typing import Protocol
 from engine.datasets.libra import Answer, Reference
 from engine.errors import InputError, UsageError
 from engine.evaluation.keys import KEYS, describe, named
-from engine.evaluation.scoring import Evaluation
-from engine.evaluation.wording import UNAVAILABLE
+from engine.evaluation.scoring import Evaluation, Scorer, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +70,13 @@ class _Ordered:
 class _Own(_Ordered):
     """A score of the table."""
 
+    def __init__(self, name: str, higher_is_better: bool, scorers: Sequence[Scorer]) -> None:
+        super().__init__(name, higher_is_better)
+        self._scorers = scorers
+
     def __call__(self, references: Mapping[str, Reference], answers: Mapping[str, str]) -> float:
         written = {identity: Answer(identity, "", text, "", "") for identity, text in answers.items()}
-        sheet = Evaluation(references, {}).score(written, intervals=False)
+        sheet = Evaluation(references, {}, self._scorers).score(written, intervals=False, wanted=(self.name,))
         score = sheet.scores.get(self.name)
         return math.nan if score is None or score.value is None else score.value
 
@@ -100,10 +103,13 @@ class _Users(_Ordered):
             ) from cause
 
 
-def metric(name: str) -> Metric:
+def metric(name: str, scorers: Sequence[Scorer] = ()) -> Metric:
     """The score of that name, or the user's ``file.py:function``.
 
-    A function says by its attribute ``higher_is_better`` which way is better; higher is, where it does not.
+    Args:
+        name: a key of the score table, or a file and function. A function says by its attribute ``higher_is_better``
+            which way is better; higher is, where it does not.
+        scorers: those that need a checkpoint or an environment, where there are any.
 
     Raises:
         UsageError: no such score (the known ones are named), one that has no better way, or no such function.
@@ -115,9 +121,10 @@ def metric(name: str) -> Metric:
     higher = describe(name).higher_is_better
     if higher is None:
         raise UsageError(f"'{name}' has no better way, so it cannot choose. Take one of: {', '.join(known())}.")
-    if name in UNAVAILABLE:
-        raise UsageError(f"'{name}' cannot be computed here: {UNAVAILABLE[name]}.")
-    return _Own(name, higher)
+    reason = unavailable(name, scorers)
+    if reason:
+        raise UsageError(f"'{name}' cannot be computed here: {reason}.")
+    return _Own(name, higher, scorers)
 
 
 def known() -> tuple[str, ...]:

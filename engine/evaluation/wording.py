@@ -34,10 +34,7 @@ _EPSILON = 1e-10
 _ORDER = 4
 _WORD = re.compile(r"\w+")
 
-UNAVAILABLE = {
-    "METEOR": "n/a, because the WordNet and Punkt data it needs are not installed",
-    "Bert_score": "n/a, because no BERT checkpoint is installed",
-}
+KEYS = ("BLEU1", "BLEU2", "BLEU3", "BLEU4", "ROUGE-L", "Temporal_entity_score", "length_ratio", "duplicate_rate")
 
 
 def normalised(text: str) -> str:

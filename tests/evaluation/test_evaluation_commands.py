@@ -28,9 +28,9 @@ def test_score_prints_one_object(
     assert document["studies"] == 5 and document["patients"] == 4
     assert document["scores"]["BLEU4"]["value"] == 100
     assert len(document["scores"]["finding_f1_micro"]["interval"]) == 2
-    assert document["scores"]["METEOR"] == {
+    assert document["scores"]["Bert_score"] == {
         "value": None,
-        "note": "n/a, because the WordNet and Punkt data it needs are not installed",
+        "note": "n/a, because no BERT checkpoint was given: --bertscore DIR",
     }
     assert "not CheXbert" in err
 
