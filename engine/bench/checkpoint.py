@@ -17,9 +17,10 @@ from torch import nn
 
 from engine.bench.sizes import Size
 from engine.models import conversation
-from engine.models.checkpoint import DTYPES, save_model
+from engine.models.checkpoint import DTYPES
 from engine.models.composite import LibraModel
 from engine.models.preprocessing import ImageProcessor
+from engine.models.saving import save_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -7,7 +7,8 @@ Modules, in the order a draft needs them:
     places.py         where on this machine a model lies that another one names
     weights.py        weight files: headers, tensors, hashes
     adapters.py       LoRA adapters: whether one fits a base, and putting the two together
-    checkpoint.py     load_model and save_model
+    checkpoint.py     load_model
+    saving.py         save_model
     loaded.py         what the drafting engine asks of a model, whatever its family
     families.py       the table of families
     qwen2vl.py        Qwen2-VL and Qwen2.5-VL

@@ -97,12 +97,15 @@ class Selection:
         return LAYERS if self.layer == ALL and not self.normed else 1
 
     def features(self, tower: Any, pixels: Tensor) -> Tensor:
-        """Pixels ``[B, 3, height, width]`` -> features ``[B, layers, N, D]``.
+        """Pixels ``[B, 3, height, width]`` -> features ``[B, layers, N, D]``."""
+        return self.chosen(tower(pixels, output_hidden_states=True))
+
+    def chosen(self, output: Any) -> Tensor:
+        """The features ``[B, layers, N, D]`` in the output of a tower with all its hidden states.
 
         The first position is dropped unless the class token is wanted, also where a tower (SigLIP) has none: so the
         published models were trained.
         """
-        output = tower(pixels, output_hidden_states=True)
         chosen: Tensor
         if self.normed:
             chosen = output.last_hidden_state.unsqueeze(1)

@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import ModelError, ResourceError, UsageError
 from engine.models import towers
-from engine.models.checkpoint import load_model, save_model
+from engine.models.checkpoint import load_model
 from engine.models.composite import LibraModel
 from engine.models.preprocessing import Padding
+from engine.models.saving import save_model
 from engine.models.tokens import encode_with_image
 
 
