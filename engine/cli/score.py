@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli import _scorers
+
 if TYPE_CHECKING:
     from engine.evaluation.scoring import ScoreSheet
     from engine.evaluation.statistics import Difference, Score
@@ -27,6 +29,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--metrics", metavar="NAMES", help="only keys that begin with one of these, separated by commas"
     )
     parser.add_argument("--compare", type=Path, metavar="OTHER.jsonl", help="a second set of answers: its gain and p")
+    _scorers.register(parser)
     parser.add_argument("--no-intervals", action="store_true", help="values only, faster")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV")
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("Give --references, --truth, or both: there must be something to score against.")
     references = read_references(args.references) if args.references else {}
     truth = read_truth(args.truth) if args.truth else {}
-    evaluation = Evaluation(references, truth)
+    evaluation = Evaluation(references, truth, _scorers.scorers(args))
     answers = read_answers(args.predictions)
     wanted = _wanted(args.metrics)
     sheet = evaluation.score(answers, intervals=not args.no_intervals, wanted=wanted)
