@@ -2,20 +2,28 @@
 
 A model that is judged on a patient it was trained on is judged too kindly, and nobody sees it in the figures. A patient
 is the id the file gives; a study is a study of a patient; an image is its bytes, and its pixels where they are decoded,
-so that a copy saved anew is found.
+so that a copy saved anew is found. Reports are compared as sets of word runs (`nearness`); one that many patients have
+("no acute cardiopulmonary process") is no leakage by itself and is counted apart.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from engine.datasets.libra import Question, TrainingSample
-from engine.datasets.sameness import same_files
+from engine.datasets import nearness
+from engine.datasets.rules import Case, answers, plain
+from engine.datasets.sameness import same_files, same_pixels
 from engine.errors import DatasetError
 
-Case = TrainingSample | Question
+COMMON = 3
+"""A report that more patients than these have, word for word or nearly so, is common wording."""
+
+PEOPLE = ("patient", "study", "image", "pixels")
+"""Kinds of what is shared that mean that the same person is in both; texts may only be alike."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,120 @@ def shared_images(first: Sequence[Case], second: Sequence[Case]) -> list[Shared]
         (image for case in (*first, *second) for image in case.images),
         like={image for case in second for image in case.images},
     )
-    return _shared("image", first, second, lambda case: [same[image] for image in case.images])
+    return _shared("image", first, second, _by(same))
+
+
+def shared_pixels(
+    first: Sequence[Case],
+    second: Sequence[Case],
+    *,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Shared]:
+    """Images in both whose pixels are the same although their bytes are not. Every image is decoded.
+
+    Raises:
+        DatasetError: an image changed meanwhile.
+    """
+    images = [image for case in (*first, *second) for image in case.images]
+    same, _ = same_pixels(images, workers=workers, progress=progress)
+    bytes_of = same_files(images, like={image for case in second for image in case.images})
+    known = {(found.first, found.second) for found in _shared("", first, second, _by(bytes_of))}
+    return [found for found in _shared("pixels", first, second, _by(same)) if (found.first, found.second) not in known]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Reports that are alike, likest first, and how many rows of each file have common wording and were left out."""
+
+    shared: tuple[Shared, ...]
+    common_first: int
+    common_second: int
+
+
+def shared_texts(first: Sequence[Case], second: Sequence[Case], threshold: float = nearness.THRESHOLD) -> Texts:
+    """Reports of the two that are at least ``threshold`` alike (Jaccard index of three-word runs, 1.0: the same words).
+
+    Reports of fewer than `nearness.SHORTEST` words are not compared, nor those of one and the same patient.
+    """
+    places: list[dict[str, list[int]]] = [defaultdict(list), defaultdict(list)]
+    whose: dict[str, set[str]] = defaultdict(set)
+    for side, cases in enumerate((first, second)):
+        for place, case in enumerate(cases):
+            text = plain(" ".join(answers(case)))
+            if text.count(" ") + 1 >= nearness.SHORTEST:
+                places[side][text].append(place)
+                whose[text].add(case.about.patient or f"row {side} {place}")
+    texts = list(whose)
+    pairs = [(texts[one], texts[other], likeness) for one, other, likeness in nearness.near(texts, threshold)]
+    circle = {text: set(patients) for text, patients in whose.items()}
+    for one, other, _ in pairs:
+        circle[one] |= whose[other]
+        circle[other] |= whose[one]
+    common = {text for text, patients in circle.items() if len(patients) > COMMON}
+    alike = [(text, text, 1.0) for text in texts]
+    alike += [both for one, other, likeness in pairs for both in ((one, other, likeness), (other, one, likeness))]
+    found = [
+        Shared("text", tuple(places[0][one]), tuple(places[1][other]), round(likeness, 3))
+        for one, other, likeness in alike
+        if one in places[0] and other in places[1] and not {one, other} & common and len(whose[one] | whose[other]) > 1
+    ]
+    counts = [sum(len(where) for text, where in side.items() if text in common) for side in places]
+    return Texts(tuple(sorted(found, key=lambda each: -(each.similarity or 0.0))), counts[0], counts[1])
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """Everything two files share. ``threshold`` is that of the texts; ``pixels`` says whether images were decoded."""
+
+    shared: tuple[Shared, ...]
+    common_first: int
+    common_second: int
+    threshold: float
+    pixels: bool
+
+    @property
+    def people(self) -> bool:
+        """Whether the same person is in both, by id or by image."""
+        return any(found.kind in PEOPLE for found in self.shared)
+
+    def to_json(self, first: Sequence[int], second: Sequence[int]) -> dict[str, Any]:
+        """Plain values; ``first`` and ``second`` are the row numbers of the places."""
+        return {
+            "shared": [
+                {
+                    "kind": found.kind,
+                    "first": [first[place] for place in found.first],
+                    "second": [second[place] for place in found.second],
+                    "similarity": found.similarity,
+                }
+                for found in self.shared
+            ],
+            "common_texts": {"first": self.common_first, "second": self.common_second},
+            "text_threshold": self.threshold,
+            "pixels_compared": self.pixels,
+        }
+
+
+def compare(
+    first: Sequence[Case],
+    second: Sequence[Case],
+    *,
+    threshold: float = nearness.THRESHOLD,
+    pixels: bool = True,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Leakage:
+    """Everything that ``first`` and ``second`` share; ``progress`` counts decoded images.
+
+    Raises:
+        DatasetError: an image changed meanwhile.
+    """
+    shared = [*shared_patients(first, second), *shared_studies(first, second), *shared_images(first, second)]
+    if pixels:
+        shared += shared_pixels(first, second, workers=workers, progress=progress)
+    texts = shared_texts(first, second, threshold)
+    return Leakage((*shared, *texts.shared), texts.common_first, texts.common_second, threshold, pixels)
 
 
 def refuse_shared_patients(
@@ -97,6 +218,10 @@ def _rows(places: Sequence[int]) -> str:
     shown = ", ".join(str(place + 1) for place in places[:3])
     more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     return f"{'row' if len(places) == 1 else 'rows'} {shown}{more}"
+
+
+def _by(same: Mapping[Path, Path]) -> Callable[[Case], list[Hashable]]:
+    return lambda case: [same[image] for image in case.images]
 
 
 def _if_said(name: str) -> list[str]:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import string
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dataset_makers import picture, row, write_rows
 
-from engine.datasets.leakage import refuse_shared_patients, shared_images, shared_patients, shared_studies
-from engine.datasets.libra import TrainingSample, read_training
+from engine.datasets import nearness
+from engine.datasets.leakage import (
+    compare,
+    refuse_shared_patients,
+    shared_images,
+    shared_patients,
+    shared_studies,
+    shared_texts,
+)
+from engine.datasets.libra import About, TrainingSample, read_training
 from engine.datasets.sameness import same_files, same_pixels
 from engine.errors import DatasetError
 
@@ -76,3 +86,77 @@ def test_a_copy_saved_anew_is_the_same_picture(tmp_path: Path) -> None:
     assert seen[tmp_path / "gone.png"].fault == "missing"
     train, test = ([TrainingSample("x", (path,), (("<image>", "y"),))] for path in (one, packed))
     assert shared_images(train, test) == []
+
+
+WORDS = "the heart is enlarged and there a small effusion on left lung clear no change since prior tube line".split()
+
+
+def report(seed: int, length: int = 30) -> str:
+    random = np.random.default_rng(seed)
+    return " ".join(random.choice(WORDS, length))
+
+
+def cases(*texts: str, patients: str = "") -> list[TrainingSample]:
+    names = patients or string.ascii_uppercase
+    return [
+        TrainingSample(str(n), (Path(f"{names}-{n}.png"),), (("<image>", text),), About(patient=names[n]))
+        for n, text in enumerate(texts)
+    ]
+
+
+def test_pairs_that_are_alike_are_those_of_comparing_each_with_each() -> None:
+    """Against the plain way, over 250 texts of which many are alike."""
+    texts = [" ".join([*report(seed, 40).split()[cut:], str(cut)]) for seed in range(50) for cut in range(5)]
+    sets = [nearness.shingles(text) for text in texts]
+    likeness = {(i, j): nearness.jaccard(sets[i], sets[j]) for i in range(len(texts)) for j in range(i + 1, len(texts))}
+    found = {(i, j): alike for i, j, alike in nearness.near(texts)}
+    assert found == {pair: alike for pair, alike in likeness.items() if alike >= nearness.THRESHOLD}
+    assert len(found) > 300
+
+
+def test_nearly_the_same_report_of_another_patient_is_told() -> None:
+    text = report(1, 60)
+    near = text.replace("heart", "cardiac silhouette", 1) + "."
+    train = cases(report(2), text, report(3))
+    test = cases(report(4), near, text, patients="XYB")
+    found = shared_texts(train, test)
+    assert [(each.first, each.second) for each in found.shared] == [((1,), (1,))]  # the third is of the same patient B
+    assert 0.8 <= (found.shared[0].similarity or 0) < 1
+    assert shared_texts(train, test, threshold=0.99).shared == ()
+
+
+def test_common_wording_is_counted_not_told() -> None:
+    stock = "The lungs are clear. No effusion or pneumothorax is seen. Normal heart."
+    variants = [stock, stock.replace("The lungs", "Lungs"), stock.upper(), stock + " Stable."]
+    train, test = cases(*variants, report(1)), cases(stock, report(1), "No change.", patients="XYZ")
+    found = shared_texts(train, test)
+    assert [(each.first, each.second, each.similarity) for each in found.shared] == [((4,), (1,), 1.0)]
+    assert (found.common_first, found.common_second) == (4, 1)
+    assert shared_texts(cases("No change."), cases("No change.", patients="X")).shared == ()
+
+
+def test_everything_that_two_files_share(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2), ("c", 3), ("d", 4)):
+        picture(tmp_path / f"{name}.png", seed)
+    shutil.copy(tmp_path / "a.png", tmp_path / "a2.png")
+    picture(tmp_path / "b2.png", 2, compress_level=0)
+    train = samples(
+        tmp_path,
+        "a.json",
+        [row("1", "a.png", patient="A"), row("2", "b.png", patient="B"), row("3", "c.png", patient="C", study="s")],
+    )
+    test = samples(
+        tmp_path,
+        "b.json",
+        [row("4", "a2.png", patient="X"), row("5", "b2.png", patient="Y"), row("6", "d.png", patient="C", study="s")],
+    )
+    leak = compare(train, test)
+    assert [(each.kind, each.first, each.second) for each in leak.shared] == [
+        ("patient", (2,), (2,)),
+        ("study", (2,), (2,)),
+        ("image", (0,), (0,)),
+        ("pixels", (1,), (1,)),
+    ]
+    assert leak.people and (leak.common_first, leak.common_second) == (3, 3)
+    assert not any(each.kind == "pixels" for each in compare(train, test, pixels=False).shared)
+    assert not compare(train[:1], test[2:]).people
