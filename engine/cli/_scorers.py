@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,16 @@ def register(parser: argparse.ArgumentParser) -> None:
     more.add_argument(
         "--chexbert", type=Path, metavar="DIR", help="chexbert.pth beside bert-base-uncased's config and tokenizer"
     )
+    more.add_argument(
+        "--radeval",
+        type=Path,
+        metavar="PYTHON",
+        help="RadGraph F1, RadCliQ-v1, RaTEScore from an environment of requirements-radeval.txt",
+    )
 
 
 def scorers(args: argparse.Namespace) -> list[Scorer]:
-    """The scorers that the options name. Raises ModelError for a folder that cannot be used."""
+    """The scorers that the options name. Raises ModelError and UsageError for what cannot be used."""
     found: list[Scorer] = []
     if args.bertscore is not None:
         from engine.evaluation.bertscore import BertScore
@@ -30,4 +37,8 @@ def scorers(args: argparse.Namespace) -> list[Scorer]:
         from engine.evaluation.chexbert import CheXbert
 
         found.append(CheXbert(args.chexbert))
+    if args.radeval is not None:
+        from engine.evaluation.radeval import RadEval
+
+        found.append(RadEval(args.radeval, lambda metric: print(f"RadEval: {metric}", file=sys.stderr)))
     return found

@@ -7,8 +7,9 @@ not averaged. A text without words scores 0. Texts are compared after ``wording.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -31,6 +32,7 @@ class BertScore:
         ModelError: the folder holds no DistilBERT of at least five layers that can be read.
     """
 
+    absent: Mapping[str, str] = MappingProxyType({})
     stems: tuple[str, ...] = (KEY,)
 
     def __init__(self, folder: Path) -> None:

@@ -15,6 +15,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class CheXbert:
         ModelError: the folder lacks something, or ``chexbert.pth`` holds more than tensors or others than CheXbert's.
     """
 
+    absent: Mapping[str, str] = MappingProxyType({})
     stems: tuple[str, ...] = ("chexbert_f1",)
 
     def __init__(self, folder: Path) -> None:

@@ -50,8 +50,11 @@ KEYS: dict[str, Key] = {
         Key("chexbert_f1_micro_5", "CheXbert F1, 5 classes, micro", True, "%", "Labels of CheXbert in both texts."),
         Key("chexbert_f1_macro_5", "CheXbert F1, 5 classes, macro", True, "%", "Labels of CheXbert in both texts."),
         Key("chexbert_f1[...]", "CheXbert F1", True, "%", "Labels of CheXbert in both texts, one class."),
-        Key("radgraph_f1", "RadGraph F1", True, "%", "Entities and relations that RadGraph finds in both texts."),
-        Key("radcliq_v1", "RadCliQ-v1", False, "", "Predicted number of errors a radiologist would count."),
+        Key("radgraph_f1", "RadGraph F1", True, "%", "Entities and relations that RadGraph finds in both texts; mean "
+            "of the two F1, as in RadCliQ."),
+        Key("RG_ER", "RadGraph RG_ER", True, "%", "Entities that agree in kind, and in whether they have a relation."),
+        Key("radcliq_v1", "RadCliQ-v1", False, "", "Predicts how many errors a radiologist would count: lower is "
+            "better. Made of RadGraph F1, BERTScore and CheXbert's vectors."),
         Key("ratescore", "RaTEScore", True, "%", "Medical entities in both texts, synonyms and negation regarded."),
         Key("finding_f1_micro", "Finding F1, micro", True, "%", "Findings claimed and true, all classes together."),
         Key("finding_f1_macro", "Finding F1, macro", True, "%", "Findings claimed and true, mean over the classes."),
@@ -94,8 +97,8 @@ LIBRA_KEYS = ("BLEU1", "BLEU2", "BLEU3", "BLEU4", "METEOR", "ROUGE-L", "Temporal
 
 HEADLINE = (
     "BLEU4", "METEOR", "ROUGE-L", "Temporal_entity_score", "Bert_score", "chexbert_f1_micro_14", "radgraph_f1",
-    "radcliq_v1", "ratescore", "finding_f1_micro", "finding_f1_macro", "progression_f1_macro_3", "progression_recall",
-    "prior_hallucination_rate", "missed_comparison_rate",
+    "RG_ER", "radcliq_v1", "ratescore", "finding_f1_micro", "finding_f1_macro", "progression_f1_macro_3",
+    "progression_recall", "prior_hallucination_rate", "missed_comparison_rate",
 )  # fmt: skip
 """The scores that two systems are tested on, and that a summary shows. All others are there to look closer."""
 

@@ -38,10 +38,11 @@ EVERYTHING = ("",)
 class Scorer(Protocol):
     """Scores of paired texts that need more than this program: a checkpoint, or another environment.
 
-    ``stems`` are the beginnings of the keys it gives.
+    ``stems`` are the beginnings of the keys it gives; ``absent`` says of a key why it gave none the last time.
     """
 
     stems: tuple[str, ...]
+    absent: Mapping[str, str]
 
     def measures(self, references: Sequence[str], predictions: Sequence[str]) -> dict[str, Measure]:
         """What is counted of each pair, by key."""
@@ -224,7 +225,10 @@ class Evaluation:
                 ordered[name] = scores[name]
             elif self._references and (reason := unavailable(name)):
                 ordered[name] = Score(None, note=reason)
-        return ordered | {name: score for name, score in scores.items() if name not in ordered}
+        ordered |= {name: score for name, score in scores.items() if name not in ordered}
+        for scorer in self._scorers:
+            ordered |= {name: Score(None, note=reason) for name, reason in scorer.absent.items()}
+        return ordered
 
     def _notes(self, scored: int, missing: Sequence[str], unknown: Sequence[str]) -> tuple[str, ...]:
         source = "the truth file" if self._truth else "the reference texts (14 CheXpert classes)"
