@@ -24,11 +24,21 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     phantoms.add_argument(
         "--site", choices=("a", "b"), default="a", help="exposure, wording and frequencies (default a)"
     )
-    phantoms.add_argument("--split", choices=("train", "test"), default="train", help="test: unseen ranges and phrases")
     phantoms.add_argument(
-        "--size", type=int, metavar="PX", help="longer side in pixels (default 224 for training, 1024 for studies)"
+        "--split",
+        choices=("train", "test"),
+        help="test: unseen ranges and phrases (default train; with --format mimic train, validate and test patients)",
     )
-    phantoms.add_argument("--format", choices=("training", "studies"), default="training", help="default: training")
+    phantoms.add_argument(
+        "--size", type=int, metavar="PX", help="longer side in pixels (default 224, for studies 1024)"
+    )
+    phantoms.add_argument(
+        "--format",
+        choices=("training", "studies", "mimic"),
+        default="training",
+        help="training: Libra's files; studies: DICOM; mimic: tables, reports and films as MIMIC-CXR-JPG has "
+        "them, several studies a patient (default training)",
+    )
     phantoms.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default 2)")
     phantoms.set_defaults(run_data=run)
 
@@ -36,18 +46,18 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Write the cases; the exit status."""
     # Imported late: the command line must start without numpy and scipy.
-    from engine.datasets.phantoms import SITES, write_studies, write_training
+    from engine.datasets.phantoms import SITES, write_mimic, write_studies, write_training
 
-    write, size = (write_studies, 1024) if args.format == "studies" else (write_training, 224)
-    write(
-        args.output,
-        args.count,
-        seed=args.seed,
-        site=SITES[args.site],
-        split=args.split,
-        size=args.size or size,
-        workers=args.workers,
-        progress=Progress("phantoms", "cases"),
-    )
+    shared = {
+        "seed": args.seed,
+        "site": SITES[args.site],
+        "workers": args.workers,
+        "progress": Progress("phantoms", "cases"),
+    }
+    if args.format == "mimic":
+        write_mimic(args.output, args.count, split=args.split, size=args.size or 224, **shared)
+    else:
+        write, size = (write_studies, 1024) if args.format == "studies" else (write_training, 224)
+        write(args.output, args.count, split=args.split or "train", size=args.size or size, **shared)
     print(f"{args.count} cases are in {args.output}.", file=sys.stderr)
     return 0

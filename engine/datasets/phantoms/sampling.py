@@ -59,7 +59,7 @@ def sample_case(seed: int, *, site: Site = SITE_A, split: str = "train") -> Case
     if seed < 0:
         raise UsageError("The seed of a phantom must not be negative.")
     rng = np.random.default_rng([seed, SPLITS.index(split), *site.name.encode()])
-    wide = 1.35 if split == "test" else 1.0
+    wide = _wide(split)
     person, now = _person(rng, seed, site, split)
     anatomy = _anatomy(rng, person.sex, wide)
     has_prior = bool(rng.random() < site.prior)
@@ -68,7 +68,7 @@ def sample_case(seed: int, *, site: Site = SITE_A, split: str = "train") -> Case
     prior = _film(rng, site, anatomy, prior_lesions, wide) if has_prior else None
     # At least a day: the published preparation looks for priors on earlier dates.
     prior_time = now - timedelta(minutes=float(rng.integers(24 * 60, 200 * 24 * 60))) if has_prior else None
-    text = compose(truth, has_prior=has_prior, site=site, split=split, rng=rng, age=_age(person, now), sex=person.sex)
+    text = compose(truth, has_prior=has_prior, site=site, split=split, rng=rng, age=age_at(person, now), sex=person.sex)
     return Case(
         id=person.id.lower(),
         seed=seed,
@@ -87,6 +87,11 @@ def sample_case(seed: int, *, site: Site = SITE_A, split: str = "train") -> Case
     )
 
 
+def sample_film(rng: Generator, site: Site, anatomy: Anatomy, lesions: tuple[Lesion, ...], split: str) -> Film:
+    """One more film of a body: its pose, exposure and noise are drawn from ``rng``."""
+    return _film(rng, site, anatomy, lesions, _wide(split))
+
+
 def transform_between(current: Film, prior: Film) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """The 2x3 affine from film coordinates of ``current`` to those of ``prior``; it maps bones onto bones."""
     here, there = np.vstack([current.affine(), [0, 0, 1]]), np.vstack([prior.affine(), [0, 0, 1]])
@@ -100,6 +105,11 @@ def inverted(film: Film, site: Site) -> bool:
     return bool(np.random.default_rng([film.seed, 61]).random() < site.inverted)
 
 
+def _wide(split: str) -> float:
+    """How far beyond the training range values are drawn."""
+    return 1.35 if split == "test" else 1.0
+
+
 def _person(rng: Generator, seed: int, site: Site, split: str) -> tuple[Person, datetime]:
     sex = "F" if rng.random() < 0.48 else "M"
     now = datetime(2021, 1, 1) + timedelta(minutes=float(rng.integers(0, 60 * 24 * 700)))
@@ -111,7 +121,8 @@ def _person(rng: Generator, seed: int, site: Site, split: str) -> tuple[Person, 
     return person, now
 
 
-def _age(person: Person, now: datetime) -> int:
+def age_at(person: Person, now: datetime) -> int:
+    """Completed years."""
     return now.year - person.birth_date.year - ((now.month, now.day) < (person.birth_date.month, person.birth_date.day))
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from engine.datasets.libra import About
-from engine.datasets.phantoms.model import Case, Film, Site
+from engine.datasets.phantoms.model import Case, Film, FindingTruth, Site
 from engine.datasets.phantoms.picture import coarse_masks, render, show
 from engine.datasets.phantoms.sampling import sample_case
 from engine.datasets.phantoms.sites import SITE_A
@@ -157,7 +157,21 @@ def _about(case: Case) -> About:
 
 def describe(case: Case) -> dict[str, Any]:
     """The truth of a case as plain values: one line of truth.jsonl without its masks."""
-    findings = [
+    return {
+        "id": case.id,
+        "patient": case.person.id,
+        "seed": case.seed,
+        "site": case.site,
+        "split": case.split,
+        "has_prior": case.prior is not None,
+        "findings": describe_findings(case.truth),
+        "transform": case.transform,
+    }
+
+
+def describe_findings(truth: tuple[FindingTruth, ...]) -> list[dict[str, Any]]:
+    """What is true of each finding as plain values."""
+    return [
         {
             "finding": entry.finding,
             "side": entry.side,
@@ -168,22 +182,17 @@ def describe(case: Case) -> dict[str, Any]:
             "prior_size": None if entry.prior_size is None else round(entry.prior_size, 3),
             "prior_side": entry.prior_side,
         }
-        for entry in case.truth
+        for entry in truth
     ]
-    return {
-        "id": case.id,
-        "patient": case.person.id,
-        "seed": case.seed,
-        "site": case.site,
-        "split": case.split,
-        "has_prior": case.prior is not None,
-        "findings": findings,
-        "transform": case.transform,
-    }
+
+
+def coarse_values(masks: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """Coarse masks as lines of truth hold them, from the masks of a rendered film."""
+    return {name: [round(float(v), 2) for v in cells.ravel()] for name, cells in coarse_masks(masks).items()}
 
 
 def _write_film(path: Path, film: Film, size: int) -> dict[str, list[float]]:
     """Write a film's picture; its coarse masks."""
     rendered = render(film, size, masks=True)
     path.write_bytes(png(show(rendered)))
-    return {name: [round(float(v), 2) for v in cells.ravel()] for name, cells in coarse_masks(rendered.masks).items()}
+    return coarse_values(rendered.masks)
