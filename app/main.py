@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
-import os
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
 
-from engine.errors import ResourceError, UsageError
+from serving import listening
+from serving.listening import HOST
 
-HOST = "127.0.0.1"
 FIRST_PORT = 7860
-TRIES = 40
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -38,30 +35,8 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def listen(port: int | None) -> socket.socket:
-    """A listening socket on this machine alone: at ``port``, or at the first free one from 7860 on.
-
-    Raises UsageError with one sentence when the port asked for cannot be had.
-    """
-    if port is not None and not 1 <= port <= 65535:
-        raise UsageError(f"{port} is not a port. Give a number from 1024 to 65535.")
-    for candidate in [port] if port is not None else range(FIRST_PORT, FIRST_PORT + TRIES):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, candidate))
-            listener.listen(128)
-            return listener
-        except OSError as cause:
-            listener.close()
-            if port is None:
-                continue
-            if cause.errno in (errno.EACCES, errno.EPERM):
-                raise UsageError(f"Port {port} may not be used by this user. Choose one above 1023.") from cause
-            raise UsageError(
-                f"Port {port} is in use by another program. Choose another with --port, or leave the option out."
-            ) from cause
-    raise ResourceError(f"No port from {FIRST_PORT} to {FIRST_PORT + TRIES - 1} is free. Choose one with --port.")
+    """A listening socket on this machine alone: at ``port``, or at the first free one from 7860 on."""
+    return listening.listen(port, FIRST_PORT)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,11 +44,12 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     listener = listen(args.port)
     from app import server  # gradio and fastapi take seconds to import: after the port is known to be ours
+    from serving.running import Running
 
     with contextlib.closing(listener), server.workbench(args.model) as bench:
         port = listener.getsockname()[1]
         url = f"http://{HOST}:{port}/"
-        running = server.Running(bench, port)
+        running = Running(server.create_app(bench, port))
 
         def announce() -> None:
             if not running.wait():

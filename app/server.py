@@ -24,17 +24,12 @@ import logging
 import mimetypes
 import os
 import shutil
-import signal
-import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
@@ -256,54 +251,3 @@ def _root_routes(app: FastAPI) -> None:
             },
             media_type="application/manifest+json",
         )
-
-
-class _Server(uvicorn.Server):
-    """A server whose signals only ask it to end: uvicorn's own would raise them again after the shutdown."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.should_exit = True
-
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may set handlers
-            return
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, old in before.items():
-                signal.signal(number, old)
-
-
-class Running:
-    """One server on a socket that is already ours; ``serve`` blocks its thread, ``wait`` is for another one."""
-
-    def __init__(self, bench: Workbench, port: int) -> None:
-        self.server = _Server(
-            uvicorn.Config(
-                create_app(bench, port),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                ws="none",
-                timeout_graceful_shutdown=2,
-            )
-        )
-        self.ended = threading.Event()
-
-    def wait(self) -> bool:
-        """True once requests are answered; False if the server ended before that."""
-        while not self.server.started:
-            if self.ended.wait(0.02):
-                return False
-        return True
-
-    def serve(self, listener: socket.socket) -> None:
-        """Answer requests until Ctrl-C or SIGTERM."""
-        try:
-            self.server.run(sockets=[listener])
-        finally:
-            self.ended.set()

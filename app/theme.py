@@ -1,4 +1,4 @@
-"""The look of Gradio's own widgets: a dim reading room, system fonts, one accent; nothing is fetched from anywhere."""
+"""The look of Gradio's own widgets, in the palette of both faces; nothing is fetched from anywhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-FONT = ("system-ui", "Segoe UI", "Noto Sans", "Liberation Sans", "Arial", "sans-serif")
-MONO = ("ui-monospace", "Consolas", "Liberation Mono", "monospace")
-
-GROUND, RAISED, FIELD, LINE = "#121517", "#1b1f23", "#0d1012", "#343b42"
-TEXT, DIM, ACCENT, ON_ACCENT = "#d3d9de", "#98a3ad", "#4cc2b0", "#06231f"
+from serving.palette import ACCENT, DIM, FIELD, FONT, GROUND, LINE, MONO, ON_ACCENT, RAISED, TEXT
 
 COLOURS = {
     "body_background_fill": GROUND,

@@ -2,7 +2,7 @@
 
 One file a day under ``home()/logs``. Three rules keep patients out of it:
 
-* our own messages (loggers ``engine`` and ``app``) name ids and hashes only; a person name in DICOM's form that slips
+* our own messages (loggers ``engine``, ``app``, ``trainer_ui``, ``serving``) name ids and hashes only; a person name in DICOM's form that slips
   in all the same is masked;
 * a message of another library is not written at all, because it may quote the file it complains about: only the
   library, the level and the line of code are;
@@ -23,7 +23,7 @@ from types import TracebackType
 from engine import paths
 
 KEPT_FILES = 30
-_OWN = ("engine", "app", "launch")
+_OWN = ("engine", "app", "launch", "serving", "trainer_ui")
 _PERSON_NAME = re.compile(r"[^\s\"'=,;:()\[\]]+\^[^\s\"',;()\[\]]*")
 
 
