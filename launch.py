@@ -44,6 +44,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "viewer": Command("app.main", "open the workbench: compare, draft, correct, sign, export"),
+    "studio": Command("trainer_ui.main", "open the training studio: data sets, training, evaluation, export"),
     "draft": Command("engine.cli.draft", "draft a report from a current and a prior image, without a screen"),
     "chat": Command("engine.cli.chat", "ask about a current and a prior image, question after question"),
     "data": Command("engine.cli.data", "make synthetic phantom studies with their reports and truth"),
@@ -261,9 +262,7 @@ def create() -> None:
 
     free = shutil.disk_usage(str(PROJECT)).free / 1e9
     if free < GIGABYTES_NEEDED:
-        raise Refusal(
-            5, f"Interval needs about {GIGABYTES_NEEDED} GB of disk for its environment, and {free:.1f} GB are free."
-        )
+        raise Refusal(5, f"Interval needs about {GIGABYTES_NEEDED} GB for its environment, and {free:.1f} GB are free.")
     say("First start: making the environment .venv and installing what Interval needs. This happens once.")
     venv.EnvBuilder(clear=True, symlinks=os.name != "nt").create(str(VENV))
     if subprocess.run([str(venv_python()), "-m", "ensurepip", "--default-pip"], capture_output=True).returncode:

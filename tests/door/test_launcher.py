@@ -50,7 +50,7 @@ def test_without_a_command_the_overview_is_an_error(project: Path) -> None:
     assert done.returncode == 2 and not done.stdout and "viewer" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["studio"], ["--version"], ["../draft"], [""], ["Draft"]])
+@pytest.mark.parametrize("words", [["studios"], ["--version"], ["../draft"], [""], ["Draft"]])
 def test_an_unknown_command_is_wrong_usage(project: Path, words: list[str]) -> None:
     done = run(project, *words)
     assert done.returncode == 2

@@ -22,7 +22,7 @@ def test_every_command_has_its_module(project: Path) -> None:
     for command in launch.COMMANDS.values():
         assert (project / f"{command.module.replace('.', '/')}.py").is_file(), command.module
     modules = {file.stem for file in (project / "engine" / "cli").glob("[!_]*.py")}
-    assert modules | {"viewer"} == set(launch.COMMANDS)
+    assert modules | {"viewer", "studio"} == set(launch.COMMANDS)
 
 
 def test_options_of_the_launcher_are_in_the_readme_and_in_its_help(project: Path) -> None:

@@ -20,6 +20,7 @@ INDIRECT = {  # used without an import of ours, and by whom
     "tokenizers": "transformers' fast tokenizers",
     "sentencepiece": "transformers, for tokenizer.model files",
 }
+OWN = ("engine", "app", "trainer_ui", "serving")
 TOOLS = {"ruff", "mypy", "types-pyyaml", "import-linter", "pytest"}
 
 
@@ -67,15 +68,15 @@ def test_no_line_names_a_host_or_an_option(project: Path, name: str) -> None:
 
 
 def test_what_is_imported_is_listed_and_what_is_listed_is_imported(project: Path) -> None:
-    used = imported(project / "engine", project / "app", project / "launch.py")
-    used = {distribution(name): file for name, file in used.items() if name not in ("engine", "app", "launch")}
+    used = imported(*(project / package for package in OWN), project / "launch.py")
+    used = {distribution(name): file for name, file in used.items() if name not in (*OWN, "launch")}
     listed = {pin.name.lower() for pin in pins.read(project / "requirements.txt")}
     assert {name: str(file) for name, file in used.items() if name not in listed} == {}
     assert listed - set(used) - set(INDIRECT) == set()
 
 
 def test_what_the_tests_import_is_listed(project: Path) -> None:
-    helpers = {file.stem for file in (project / "tests").rglob("*.py")} | {"engine", "app", "launch"}
+    helpers = {file.stem for file in (project / "tests").rglob("*.py")} | {*OWN, "launch"}
     used = {distribution(name) for name in imported(project / "tests") if name not in helpers}
     listed = {pin.name.lower(): file for file in FILES for pin in pins.read(project / file)}
     assert used - set(listed) == set()
