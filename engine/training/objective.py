@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.composite import IGNORED, LibraModel, widen
+from engine.training.adaptation import is_factor
 from engine.training.auxiliary import AuxiliaryHeads
-from engine.training.recipe import Stage
+from engine.training.recipe import PARTS, Stage
 
 
 class Objective(nn.Module):
@@ -25,16 +26,28 @@ class Objective(nn.Module):
         self.stage: Stage | None = None
 
     def begin(self, stage: Stage) -> None:
-        """Freeze what ``stage`` does not train. A frozen part is in evaluation mode: no dropout in it."""
+        """Freeze what ``stage`` does not train. A frozen part is in evaluation mode: no dropout in it.
+
+        With LoRA the language model's factors learn and nothing else of it. What learns is float32 and in memory of its
+        own, not mapped from a file.
+        """
         self.stage = stage
-        for part in ("vision_tower", "connector", "language_model"):
-            getattr(self.model, part).requires_grad_(part in stage.train)
+        for part in PARTS:
+            for name, parameter in getattr(self.model, part).named_parameters():
+                learns = part in stage.train and (part != "language_model" or self._learns(name, stage))
+                parameter.requires_grad_(learns)
+                if learns:
+                    parameter.data = parameter.data.to(torch.float32, copy=True)
         self.train(self.training)
+
+    @staticmethod
+    def _learns(name: str, stage: Stage) -> bool:
+        return stage.lora is None or is_factor(name)
 
     def train(self, mode: bool = True) -> Objective:
         super().train(mode)
         if self.stage is not None:
-            for part in ("vision_tower", "connector", "language_model"):
+            for part in PARTS:
                 if part not in self.stage.train:
                     getattr(self.model, part).eval()
         return self
@@ -60,12 +73,14 @@ class Objective(nn.Module):
             bands, regions, changes: targets of the auxiliary heads (``engine.training.auxiliary``).
 
         Returns:
-            ``loss`` and its parts, each a scalar.
+            ``loss``, the sum of its parts, and the parts (text_loss, image_loss, change_loss), each a scalar;
+            ``learnt``, the positions over which text_loss is the mean.
         """
         assert self.stage is not None, "begin(stage) comes first"
         weights = self.stage.auxiliary
+        tower, selection = self.model.vision_tower, self.model.selection
         with torch.set_grad_enabled(torch.is_grad_enabled() and "vision_tower" in self.stage.train):
-            states = self.model.vision_tower(pixels, output_hidden_states=True)
+            states = tower(pixels.to(tower.dtype), output_hidden_states=True)
         parts: dict[str, Tensor] = {}
         if (
             (weights.findings or weights.regions)
@@ -76,14 +91,15 @@ class Objective(nn.Module):
             patches = states.last_hidden_state[:, 1:]
             parts["image_loss"] = self.heads.image_loss(patches, bands, regions, weights)
         if self.stage.text or weights.change:
-            extracts = self.model.connector.extract(torch.stack([h[:, 1:] for h in states.hidden_states[1:]], dim=1))
+            extracts = self.model.connector.extract(selection.chosen(states))
             tokens = self.model.connector.align(extracts[current], extracts[prior])
             if self.heads is not None and changes is not None and bands is not None and regions is not None:
                 films = torch.stack((bands[current], bands[prior]), dim=1)
                 parts["change_loss"] = self.heads.change_loss(tokens, changes, films, regions[prior], weights)
             if self.stage.text:
                 parts["text_loss"] = self._text_loss(tokens, input_ids, labels)
-        return {"loss": torch.stack(list(parts.values())).sum(), **{k: v.detach() for k, v in parts.items()}}
+        loss = torch.stack(list(parts.values())).sum()
+        return {"loss": loss, **parts, "learnt": (labels != IGNORED).sum().to(loss.dtype)}
 
     def _text_loss(self, tokens: Tensor, input_ids: Tensor, labels: Tensor) -> Tensor:
         targets = widen(labels, input_ids, tokens.shape[1], IGNORED)[:, 1:]

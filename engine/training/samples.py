@@ -1,35 +1,26 @@
-"""Training samples: conversations as ids with labels, images as 8-bit pixels, both prepared once.
-
-The ids are those of one pass of the tokenizer over the whole conversation, split at the image as at inference; the
-labels are found by character offsets: what lies in an answer or in its terminator is learnt, all else is ignored.
-Preprocessing is the function inference calls, so what is trained on is what is shown.
-"""
+"""Training samples made ready: conversations as ids with labels, batches in which every image stands once."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset, Sampler
 
-from engine import paths
+from engine.datasets.libra import TrainingSample
 from engine.errors import DatasetError
 from engine.models.composite import IGNORED
-from engine.models.conversation import Template, render
-from engine.models.preprocessing import ImageProcessor, normalise, to_uint8
-from engine.models.tokens import IMAGE_TEXT, IMAGE_TOKEN, encode
+from engine.models.conversation import Template
+from engine.models.tokens import IMAGE_TEXT
 from engine.training.auxiliary import TruthTable
+from engine.training.labels import label
+from engine.training.pixels import PixelStore
 
-log = logging.getLogger(__name__)
+MEGABATCH = 50
+"""Batches whose samples are sorted by length together: long ones meet long ones, and chance is still left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,87 +34,119 @@ class Sample:
     labels: tuple[int, ...]
 
 
-def label(tokenizer: Any, template: Template, question: str, answer: str) -> tuple[list[int], list[int]]:
-    """The ids of a question about the images with its answer, and their labels.
+@dataclass(frozen=True)
+class Prepared:
+    """Samples that can be trained on, and (number, reason) of those that were left out for their length."""
+
+    samples: tuple[Sample, ...]
+    left_out: tuple[tuple[int, str], ...]
+
+
+def prepare(
+    conversations: Sequence[TrainingSample],
+    store: PixelStore,
+    tokenizer: Any,
+    template: Template,
+    *,
+    marks: tuple[str, str] = ("", ""),
+    image_positions: int,
+    room: int,
+    leave_out: bool = False,
+) -> Prepared:
+    """Conversations as samples. One image is its own prior, as published.
+
+    Args:
+        marks: text around the image's place.
+        image_positions: positions the image takes in place of its one token.
+        room: positions a conversation may have.
+        leave_out: pass over conversations that are longer instead of refusing them.
 
     Raises:
-        DatasetError: the tokenizer gives no character offsets or the answer vanished in them.
+        DatasetError: conversations that cannot be learnt, all of them named.
     """
-    before, after = template.answer
-    prompt = render(template, question)
-    ids: list[int] = []
-    labels: list[int] = []
-    chunks = (prompt + before + answer + after).split(IMAGE_TEXT)
-    supervised = len(prompt.split(IMAGE_TEXT)[-1])
-    for number, chunk in enumerate(chunks):
-        chunk_ids = encode(tokenizer, chunk)
-        spans = tokenizer(chunk, return_offsets_mapping=True).offset_mapping
-        last = number == len(chunks) - 1
-        if last and len(spans) != len(chunk_ids):
-            raise DatasetError("This tokenizer does not tell where its tokens stand in the text.")
-        learnt = [last and end > supervised for _, end in spans] if last else [False] * len(chunk_ids)
-        if number:
-            ids.append(IMAGE_TOKEN)
-            labels.append(IGNORED)
-            if chunk_ids and chunk_ids[0] == tokenizer.bos_token_id:
-                chunk_ids, learnt = chunk_ids[1:], learnt[1:]
-        ids += chunk_ids
-        labels += [token if keep else IGNORED for token, keep in zip(chunk_ids, learnt, strict=True)]
-    if all(value == IGNORED for value in labels):
-        raise DatasetError("Nothing of an answer would be learnt: it is empty.")
-    return ids, labels
+    samples: list[Sample] = []
+    faults: list[tuple[int, str]] = []
+    left_out: list[tuple[int, str]] = []
+    for number, conversation in enumerate(conversations, 1):
+        # Wherever the question says "<image>", the images come first, on a line of their own: so do Libra's.
+        (question, answer), *further = conversation.turns
+        turns = [(question.replace(IMAGE_TEXT, "").strip(), answer), *further]
+        try:
+            found = label(tokenizer, template, turns, marks)
+        except DatasetError as error:
+            faults.append((number, str(error)))
+            continue
+        length = len(found.ids) - 1 + image_positions
+        if length > room:
+            said = f"{conversation.id} has {length} positions, image included; there is room for {room}"
+            (left_out if leave_out else faults).append((number, said))
+            continue
+        current, prior = store.rows[conversation.images[0]], store.rows[conversation.images[-1]]
+        samples.append(Sample(conversation.id, current, prior, found.ids, found.labels))
+    if faults:
+        raise DatasetError(f"{len(faults)} conversations cannot be trained on.", tuple(faults))
+    if not samples:
+        raise DatasetError("No conversation is left to train on.", tuple(left_out))
+    return Prepared(tuple(samples), tuple(left_out))
 
 
-class PixelStore:
-    """The images of a data set at the tower's size, as 8-bit values in one memory-mapped file.
+class Samples(Dataset[Sample]):
+    """Samples as PyTorch's loaders take them."""
 
-    Decoding and resizing are nearly all of an image's cost and the same in every epoch. The file is named after the
-    images (path, size, time of change) and the processor, and made again when one of them differs.
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._samples[index]
+
+
+class ByLength(Sampler[int]):
+    """The order of an epoch: random, with conversations of about one length in a batch.
+
+    It depends on the seed and the epoch alone, so that a run that is resumed goes on in the order it had. The longest
+    batch of all comes first: what it takes is the most memory there will be.
+
+    Args:
+        lengths: of the samples; None for a random order.
+        batch: samples a step takes on all devices.
     """
 
-    def __init__(self, images: Sequence[Path], processor: ImageProcessor) -> None:
-        self.processor = processor
-        self.rows = {path: row for row, path in enumerate(images)}
-        shape = (len(images), *processor.crop, 3)
-        file = paths.ensure(paths.home() / "cache" / "pixels") / f"{_fingerprint(images, processor)}.npy"
-        if not file.exists():
-            self._fill(file, images, shape)
-        self._pixels = np.load(file, mmap_mode="r")
+    def __init__(self, count: int, lengths: Sequence[int] | None, batch: int, seed: int) -> None:
+        self._count, self._lengths, self._batch, self._seed = count, lengths, batch, seed
+        self._epoch = 0
 
-    def _fill(self, file: Path, images: Sequence[Path], shape: tuple[int, ...]) -> None:
-        partial = file.with_suffix(".partial")
-        store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch."""
+        self._epoch = epoch
 
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            for done, pixels in enumerate(pool.map(self._read, images), 1):
-                store[done - 1] = pixels
-                if done % 10_000 == 0:
-                    log.info("%d of %d images prepared", done, len(images))
-        store.flush()
-        del store
-        partial.rename(file)
+    def __len__(self) -> int:
+        return self._count
 
-    def _read(self, path: Path) -> npt.NDArray[np.uint8]:
-        try:
-            with Image.open(path, formats=("PNG", "JPEG")) as picture:
-                return to_uint8(picture, self.processor)
-        except OSError as error:
-            raise DatasetError(f"The training image {path.name} cannot be read.") from error
-
-    def pixels(self, rows: Sequence[int]) -> Tensor:
-        """The tower's input for some rows, float32 ``[U, 3, height, width]``."""
-        return torch.from_numpy(np.stack([normalise(self._pixels[row], self.processor) for row in rows]))
-
-
-def _fingerprint(images: Sequence[Path], processor: ImageProcessor) -> str:
-    digest = hashlib.sha256(repr(processor).encode())
-    for path in images:
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise DatasetError(f"The training image {path.name} is missing.") from error
-        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:32]
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+        order: list[int] = torch.randperm(self._count, generator=generator).tolist()
+        lengths = self._lengths
+        if lengths is None:
+            yield from order
+            return
+        size = self._batch * MEGABATCH
+        groups = [sorted(order[at : at + size], key=lambda i: -lengths[i]) for at in range(0, self._count, size)]
+        batches = [group[at : at + self._batch] for group in groups for at in range(0, len(group), self._batch)]
+        whole = [batch for batch in batches if len(batch) == self._batch]
+        rest = [index for batch in batches if len(batch) < self._batch for index in batch]
+        whole += [rest[at : at + self._batch] for at in range(0, len(rest), self._batch)]
+        longest = max(range(len(whole)), key=lambda number: max(lengths[i] for i in whole[number]))
+        first = whole.pop(longest)
+        if whole and len(first) < self._batch:  # a batch that is not full comes last, however long it is
+            whole.append(first)
+            first = whole.pop(0)
+        last = [whole.pop()] if whole and len(whole[-1]) < self._batch else []
+        shuffled = [whole[i] for i in torch.randperm(len(whole), generator=generator).tolist()]
+        for batch in (first, *shuffled, *last):
+            yield from batch
 
 
 class Collator:
@@ -134,8 +157,7 @@ class Collator:
         self.truth = truth
         self.pad = pad
 
-    def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        samples: list[Sample] = [feature["sample"] for feature in features]
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         rows = sorted({row for sample in samples for row in (sample.current, sample.prior)})
         place = {row: index for index, row in enumerate(rows)}
         batch = {
@@ -146,16 +168,22 @@ class Collator:
             "labels": _padded([sample.labels for sample in samples], IGNORED),
         }
         if self.truth is not None:
-            images = {}
-            for sample in samples:
-                case = self.truth[sample.id]
-                images[sample.current] = case.current
-                if case.prior is not None:
-                    images[sample.prior] = case.prior
-            batch["bands"] = torch.stack([images[row].bands for row in rows])
-            batch["regions"] = torch.stack([images[row].regions for row in rows])
-            batch["changes"] = torch.stack([self.truth[sample.id].changes for sample in samples])
+            batch |= self._targets(samples, rows, self.truth)
         return batch
+
+    @staticmethod
+    def _targets(samples: Sequence[Sample], rows: Sequence[int], truth: TruthTable) -> Mapping[str, Tensor]:
+        images = {}
+        for sample in samples:
+            case = truth[sample.id]
+            images[sample.current] = case.current
+            if case.prior is not None:
+                images[sample.prior] = case.prior
+        return {
+            "bands": torch.stack([images[row].bands for row in rows]),
+            "regions": torch.stack([images[row].regions for row in rows]),
+            "changes": torch.stack([truth[sample.id].changes for sample in samples]),
+        }
 
 
 def _padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:

@@ -62,7 +62,9 @@ def test_masks_equal_libras_where_libra_learns_anything(shared, case):
     turns = TURNS[: int(count[0])]
     found = label(tokenizer, template(conversation), turns)
     learnt = [value for value in found.labels if value != IGNORED]
-    if conversation != "libra_llama_3":  # there Libra trains with "assistant" and asks with "ASSISTANT"; we do as it asks
+    if (
+        conversation != "libra_llama_3"
+    ):  # there Libra trains with "assistant" and asks with "ASSISTANT"; we do as it asks
         assert list(found.ids) == expected["input_ids"]
     wanted = [value for value in expected["labels"] if value != IGNORED]
     if wanted:

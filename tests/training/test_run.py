@@ -9,7 +9,7 @@ from engine import Comparison, Decoding, Engine
 from engine.cli import main
 from engine.datasets.phantoms import write_training
 from engine.errors import DatasetError, UsageError
-from engine.training.trainer import run
+from engine.training.run import run
 
 TOWER = {"hidden_size": 16, "num_hidden_layers": 12, "num_attention_heads": 2, "image_size": 112, "patch_size": 14}
 LANGUAGE = {
@@ -61,7 +61,7 @@ def recipe(tmp_path, phantoms):
 def test_a_trained_model_drafts(recipe, phantoms, tmp_path, capsys):
     assert main(["train", str(recipe()), "--json"]) == 0
     folder = tmp_path / "run" / "model"
-    assert json.loads(capsys.readouterr().out) == {"model": str(folder)}
+    assert json.loads(capsys.readouterr().out) == {"run": str(folder.parent), "model": str(folder)}
     stages = [json.loads(line)["stage"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert {"tower", "whole"} == set(stages)
 
