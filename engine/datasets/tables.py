@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from engine.errors import DatasetError
+
+OFTEN = 2000
+"""Rows between two words on how far a file has been read."""
 
 _GZIP = b"\x1f\x8b"
 _NUMBER = re.compile(r"([0-9]{1,18})(?:\.0*)?")
@@ -41,17 +46,27 @@ class Faults:
             raise DatasetError(message, tuple(sorted(self._rows)))
 
 
-def open_text(file: Path) -> IO[str]:
-    """A text file in UTF-8, uncompressed on the way where it is gzip."""
-    with file.open("rb") as stream:
-        packed = stream.read(2) == _GZIP
-    if packed:
-        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
-    return file.open(encoding="utf-8-sig", newline="")
+Told = Callable[[int, int], None]
+"""Told how far a file has been read: bytes, as it lies on the disk, and their total."""
+
+
+@contextmanager
+def open_text(file: Path) -> Iterator[tuple[IO[str], Callable[[], int]]]:
+    """A text file in UTF-8, uncompressed on the way where it is gzip, and how many of its bytes have been read."""
+    with file.open("rb") as raw:
+        packed = raw.read(len(_GZIP)) == _GZIP
+        raw.seek(0)
+        stream = io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if packed else raw, encoding="utf-8-sig", newline="")
+        yield stream, raw.tell
 
 
 def read_rows(
-    file: Path, columns: tuple[str, ...], faults: Faults, *, optional: tuple[str, ...] = ()
+    file: Path,
+    columns: tuple[str, ...],
+    faults: Faults,
+    *,
+    optional: tuple[str, ...] = (),
+    progress: Told | None = None,
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Row number (the header is row 1) and the values of ``columns`` and ``optional``, in this order.
 
@@ -62,12 +77,14 @@ def read_rows(
         columns: what it must have.
         faults: told of rows that have too few or too many values.
         optional: what it may have.
+        progress: told now and then how far the file has been read.
 
     Raises:
         DatasetError: no such table, a column is missing, the file is damaged or cut off.
     """
     try:
-        with open_text(file) as stream:
+        size = file.stat().st_size
+        with open_text(file) as (stream, position):
             reader = csv.reader(stream)
             header = [name.strip() for name in next(reader, [])]
             missing = [name for name in columns if name not in header]
@@ -75,6 +92,8 @@ def read_rows(
                 raise DatasetError(f"'{file.name}' has no column {', '.join(missing)}. Is it the right table?")
             places = [header.index(name) if name in header else -1 for name in columns + optional]
             for number, values in enumerate(reader, 2):
+                if progress is not None and number % OFTEN == 0:
+                    progress(position(), size)
                 if not values:
                     continue
                 if len(values) != len(header):

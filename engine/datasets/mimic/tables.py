@@ -88,6 +88,11 @@ def folder_of(patient: str) -> str:
     return f"files/p{patient[:2]}/p{patient}"
 
 
+def is_dicom(text: str) -> bool:
+    """Whether a text is an image's identifier, and so fit for a path."""
+    return _DICOM.fullmatch(text) is not None
+
+
 def root(folder: Path) -> Path:
     """The folder that holds ``files``, where the user named it or ``files`` itself."""
     return folder.parent if folder.name == "files" and not (folder / "files").is_dir() else folder
@@ -111,7 +116,7 @@ def read_films(file: Path) -> list[Film]:
     for number, values in read_rows(file, columns, faults, optional=("ViewCodeSequence_CodeMeaning",)):
         dicom, subject, study, position, day, time, code = values
         patient, study = whole_number(subject), whole_number(study)
-        if not _DICOM.fullmatch(dicom) or not patient or not study:
+        if not is_dicom(dicom) or not patient or not study:
             faults.add(number, "dicom_id, subject_id or study_id is missing or no identifier")
         elif dicom in seen:
             faults.add(number, "the dicom_id of an earlier row again")
