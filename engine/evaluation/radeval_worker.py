@@ -36,7 +36,10 @@ def main() -> int:
     os.environ.update(OFFLINE)
     try:
         version = metadata.version("radeval")
-        from radeval import RadEval
+        import radeval
+
+        # Its RadGraph imports by a name with capitals, which is there only where file names have none.
+        sys.modules.setdefault("RadEval", radeval)
     except Exception as error:
         say(error=f"RadEval cannot be imported there ({type(error).__name__})")
         return 1
@@ -50,7 +53,7 @@ def main() -> int:
             say(begun=metric)
             try:
                 if metric not in loaded:
-                    loaded[metric] = RadEval(metrics=[metric], per_sample=True, show_progress=False)
+                    loaded[metric] = radeval.RadEval(metrics=[metric], per_sample=True, show_progress=False)
                 found = loaded[metric](refs=request["references"], hyps=request["predictions"])
                 scores |= {key: [_number(value) for value in values] for key, values in found.items()}
             except Exception as error:  # its message may hold a report's text

@@ -32,6 +32,7 @@ class RadEval:
             raise OSError("no weights of The Patient")
     def __call__(self, refs, hyps):
         print("a library talks")
+        import RadEval
         os.write(1, b"even without Python's streams\\n")
         key = {"radgraph": "radgraph_partial", "radcliq": "radcliq_v1"}.get(self.metric, self.metric)
         values = [len(h.split()) / len(r.split()) if h else float("nan") for r, h in zip(refs, hyps)]
