@@ -44,7 +44,8 @@ MARKED = "left out: text holds <image>"
 WRITTEN = "questions written"
 SAMPLES = "  in samples"
 PAIRED = "  with two images"
-ORDER = (READ, NO_STUDY, NO_REFERENCE, NO_IMAGE, NO_ANSWER, MARKED, WRITTEN, PAIRED, SAMPLES)
+MIXED_PATIENTS = "note: patients in more than one split"
+ORDER = (READ, NO_STUDY, NO_REFERENCE, NO_IMAGE, NO_ANSWER, MARKED, MIXED_PATIENTS, WRITTEN, PAIRED, SAMPLES)
 """The ends a question can come to, in the order of the table; the kinds follow."""
 
 
@@ -279,6 +280,7 @@ class _Writer:
         self._files, self._folder, self._ending, self._turns, self._tally = files, folder, ending, turns, tally
         self._waiting: dict[tuple[str, tuple[str, ...]], list[_Asked]] = {}
         self._there: dict[str, bool] = {}
+        self._splits: dict[str, set[str]] = {}
 
     def take(self, asked: _Asked) -> None:
         """Write a question, or keep it until there are as many about its images as make a sample."""
@@ -290,6 +292,7 @@ class _Writer:
             return
         self._tally.add(WRITTEN, split)
         self._tally.add(f"    {asked.kind}", split)
+        self._splits.setdefault(asked.about.patient, set()).add(split)
         if len(asked.images) > 1:
             self._tally.add(PAIRED, split)
         if self._turns == 1 or split == "test":
@@ -301,10 +304,13 @@ class _Writer:
             self._write(self._waiting.pop((split, asked.images)))
 
     def finish(self) -> None:
-        """Write what still waits for more questions."""
+        """Write what still waits for more questions, and say whether the splits share patients."""
         for asked in self._waiting.values():
             self._write(asked)
         self._waiting.clear()
+        mixed = sum(len(splits) > 1 for splits in self._splits.values())
+        if mixed:
+            self._tally.add(MIXED_PATIENTS, count=mixed)
 
     def _reason(self, asked: _Asked) -> str:
         """Why a question is left out; "" if it is not."""

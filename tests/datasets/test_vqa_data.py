@@ -95,6 +95,8 @@ def test_difference_questions_have_two_images_and_all_others_one(mimic: Path, tm
     assert reference.has_prior and (reference.kind, reference.about.patient) == ("difference", "10000032")
     # The film of study 12 is in the table and not on the disk.
     assert (converted.tally.of(READ), converted.tally.of(WRITTEN), converted.tally.of(NO_IMAGE)) == (6, 5, 1)
+    # The splits are the data set's own; that they share their one patient is said.
+    assert converted.tally.of("note: patients in more than one split") == 1
     summary = json.loads((tmp_path / "out/preparation.json").read_text())
     assert summary["counts"]["    difference"] == {"train": 1, "validate": 0, "test": 1, "all": 2}
     assert set(summary["made_from"]) == {"mimic_pair_questions.csv", "mimic-cxr-2.0.0-metadata.csv"}
