@@ -25,7 +25,7 @@ from engine.datasets.libra import IMAGE_TEXT, About, TrainingSample
 from engine.datasets.mimic.tables import FRONTAL, folder_of, is_dicom, root, split_name, view_of
 from engine.datasets.split_files import MARKER, SplitFiles, Tally
 from engine.datasets.tables import Faults, Told, read_rows, whole_number
-from engine.errors import DatasetError, UsageError
+from engine.errors import DatasetError, InputError, UsageError
 
 DIFFERENCE = "difference"
 MIXED = "mixed"
@@ -111,6 +111,7 @@ def convert(
 
     Raises:
         DatasetError: files that cannot be used (all rows are listed), nothing to write.
+        InputError: no images in their folder.
         UsageError: two files of one name, a number of turns, an output folder that holds such files.
     """
     files = list(questions)
@@ -119,6 +120,8 @@ def convert(
     if len({_stem(file) for file in files}) != len(files):
         raise UsageError("Two files of questions have the same name: their questions could not be told apart.")
     folder = root(images)
+    if not (folder / "files").is_dir():
+        raise InputError(f"'{images.name}' holds no folder 'files' with images.")
     lists = {file: is_list(file) for file in files}
     table = studies or _table_beside([file.parent for file in files], folder)
     if table is None and not all(lists.values()):

@@ -18,7 +18,7 @@ from engine.datasets.json_list import read_list
 from engine.datasets.libra import read_questions, read_references, read_training
 from engine.datasets.tables import Faults
 from engine.datasets.vqa import NO_ANSWER, NO_IMAGE, NO_REFERENCE, NO_STUDY, READ, WRITTEN, convert, read_studies
-from engine.errors import DatasetError, UsageError
+from engine.errors import DatasetError, InputError, UsageError
 
 PAIRS = "study_id,subject_id,ref_id,question_type,question,answer,split\n"
 METADATA = "dicom_id,subject_id,study_id,ViewPosition,StudyDate,StudyTime,ViewCodeSequence_CodeMeaning\n"
@@ -230,6 +230,8 @@ def test_the_table_of_studies_must_be_somewhere(mimic: Path, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="--studies"):
         convert([pairs(tmp_path, *ROWS)], mimic, tmp_path / "out")
     convert([answers(tmp_path, record())], mimic, tmp_path / "out")
+    with pytest.raises(InputError):
+        convert([answers(tmp_path, record())], tmp_path, tmp_path / "nowhere")
     with pytest.raises(UsageError):
         convert([answers(tmp_path, record())] * 2, mimic, tmp_path / "twice")
 
