@@ -25,7 +25,7 @@ SMALL_FILES = (
     "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
     "video_preprocessor_config.json", "chat_template.json", "chat_template.jinja", "adapter_config.json",
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "merges.txt", "interval.json", "training.json", "figures.json",
+    "vocab.json", "merges.txt", "interval.json", "training.json", "figures.json", "certificate.json", "evaluation.json",
 )  # fmt: skip
 """Configuration and tokenizer, in transformers' names and ours."""
 

@@ -29,7 +29,9 @@ from engine.models.saving import TOWER_FOLDERS
 SHARD = 4_000_000_000
 """Bytes of a weight file; a model that is larger has several."""
 
-OWN = frozenset({"interval.json", "training.json", "figures.json", "adapter_config.json"})
+OWN = frozenset(
+    {"interval.json", "training.json", "figures.json", "certificate.json", "evaluation.json", "adapter_config.json"}
+)
 """Small files that speak of one model and not of those made from it."""
 
 Report = Callable[[int, int], None]
@@ -181,7 +183,8 @@ class _Change:
     def _take(self, name: str) -> Tensor:
         self._left.discard(name)
         stored = self._names[name]
-        return weights.read(self._weights, [stored])[stored].float()
+        tensor: Tensor = weights.read(self._weights, [stored])[stored].float()
+        return tensor
 
     def _scaled(self, module: str, tensor: Tensor, product: Tensor, rank: int) -> Tensor:
         """W + s BA; with DoRA (Liu et al. 2024) its rows have the trained lengths."""
@@ -192,7 +195,8 @@ class _Change:
                           if f"{module}.lora_magnitude_vector{end}" in self._names), None)  # fmt: skip
         if magnitude is None:
             return moved
-        return moved * (self._take(magnitude) / moved.norm(dim=1)).unsqueeze(1)
+        stretched: Tensor = moved * (self._take(magnitude) / moved.norm(dim=1)).unsqueeze(1)
+        return stretched
 
     def _scale(self, module: str, rank: int) -> float:
         """alpha / r, or alpha / sqrt(r) with rsLoRA; some modules may have an alpha of their own."""
