@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from engine import paths
 from engine.datasets.libra import IMAGE_TEXT, Answer, Question, read_answers
 from engine.drafting import Asking, Comparison, Decoding, Draft, ModelInfo
 from engine.drafting.question import CONTEXT
@@ -63,6 +64,7 @@ def answer(
     prior: Prior = "true",
     batch_size: BatchSize = "auto",
     resume: bool = False,
+    beside: Sequence[Path] = (),
     report: Callable[[int, int], None] | None = None,
 ) -> Outcome:
     """Answer every question that ``output`` does not answer yet.
@@ -76,14 +78,20 @@ def answer(
             a pair; "none" shows the current image alone.
         batch_size: of the engine: so many answers are written side by side at most.
         resume: keep the answers ``output`` already has; a line cut off by a crash is dropped.
+        beside: other files with answers of the same model, made in the same way; their questions are not asked again.
         report: called with the questions done and their total.
 
     Raises:
-        UsageError: ``output`` exists without ``resume``, or its answers were made with another model or settings.
+        UsageError: ``output`` exists without ``resume``, or answers there are were made with another model, in another
+            precision, with other settings or to other questions.
         ModelError, ResourceError: from the engine; what was answered so far is kept.
     """
-    made_with = {"prior": prior, "model_sha256": engine.info.sha256, "decoding": _plain(decoding)}
-    kept = _kept(output, made_with) if resume else _fresh(output)
+    made_with = {"prior": prior, "model_sha256": engine.info.sha256, "decoding": plain(decoding)}
+    known = _Known(engine.info, made_with, {question.id: question.text for question in questions})
+    kept = known.kept(output) if resume else _fresh(output)
+    for other in beside:
+        kept |= known.answers(other)
+    kept &= known.asked.keys()
     waiting = [question for question in questions if question.id not in kept]
     failed: dict[str, str] = {}
     written = 0
@@ -151,7 +159,8 @@ def _shown(question: Question, prior: Prior, reader: Reader) -> Comparison:
     return Comparison.open(current, current if prior == "dummy" else question.images[1], reader=reader)
 
 
-def _plain(decoding: Decoding) -> dict[str, Any]:
+def plain(decoding: Decoding) -> dict[str, Any]:
+    """The settings that say something, as an answer's metadata has them."""
     return {name: value for name, value in vars(decoding).items() if value is not None}
 
 
@@ -162,25 +171,62 @@ def _fresh(output: Path) -> frozenset[str]:
     return frozenset()
 
 
-def _kept(output: Path, made_with: dict[str, Any]) -> frozenset[str]:
-    """Ids already answered, after cutting off a last line that was never finished."""
-    if not output.exists() or not output.stat().st_size:
-        return frozenset() if output.exists() else _fresh(output)
-    data = output.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        with output.open("r+b") as stream:
-            stream.truncate(len(whole))
-    if not whole:
-        return frozenset()
-    answers = read_answers(output)
-    for found in answers.values():
-        before = dict(found.metadata)
-        same_prior = before.get("prior") == made_with["prior"] or not before.get("has_prior")
-        if before.get("model_sha256") != made_with["model_sha256"] or not same_prior:
+@dataclass(frozen=True)
+class _Known:
+    """Answers there are, and whether they may stand beside those to come."""
+
+    info: ModelInfo
+    made_with: Mapping[str, Any]
+    asked: Mapping[str, str]
+
+    def kept(self, output: Path) -> frozenset[str]:
+        """Ids already answered, after cutting off a last line that was never finished."""
+        if not output.exists():
+            return _fresh(output)
+        data = output.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            with output.open("r+b") as stream:
+                stream.truncate(whole)
+        return self.answers(output)
+
+    def answers(self, file: Path) -> frozenset[str]:
+        """Ids answered by the whole lines of a file, which another process may be writing.
+
+        Raises UsageError for answers made in another way.
+        """
+        data = file.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole:
+            return frozenset()
+        with paths.scratch("answers") as folder:
+            copy = folder / file.name  # errors name the file by this
+            copy.write_bytes(whole)
+            answers = read_answers(copy)
+        precisions: set[tuple[str, str]] = set()
+        for found in answers.values():
+            before = found.metadata
+            same_prior = before.get("prior") == self.made_with["prior"] or not before.get("has_prior")
+            if before.get("model_sha256") != self.made_with["model_sha256"] or not same_prior:
+                raise UsageError(
+                    f"'{file.name}' holds answers of another model or with another prior; choose a new name."
+                )
+            if json.dumps(before.get("decoding"), sort_keys=True) != json.dumps(
+                self.made_with["decoding"], sort_keys=True
+            ):
+                raise UsageError(f"'{file.name}' holds answers made with other decoding settings; choose a new name.")
+            if found.prompt and found.prompt != self.asked.get(found.question_id, found.prompt):
+                raise UsageError(
+                    f"'{file.name}' holds answers to questions that were put otherwise; choose a new name."
+                )
+            if before.get("dtype") and before.get("quantization"):
+                precisions.add((str(before["dtype"]), str(before["quantization"])))
+        # Several are there where memory ran out in the middle and the engine went on in a smaller one.
+        if precisions and (self.info.dtype, self.info.quantization) not in precisions:
+            dtype, method = sorted(precisions)[0]
             raise UsageError(
-                f"'{output.name}' holds answers of another model or with another prior; choose a new name."
+                f"'{file.name}' holds answers in {dtype} with the quantisation {method}, and the model is now loaded "
+                f"in {self.info.dtype} with {self.info.quantization}. Give --dtype {dtype} --quantization {method} to "
+                "go on with it, or choose a new name."
             )
-        if json.dumps(before.get("decoding"), sort_keys=True) != json.dumps(made_with["decoding"], sort_keys=True):
-            raise UsageError(f"'{output.name}' holds answers made with other decoding settings; choose a new name.")
-    return frozenset(answers)
+        return frozenset(answers)
