@@ -1,6 +1,6 @@
 """The training studio: Streamlit, one screen for whoever makes a model better and shows that it is.
 
-``main`` is the command, ``server`` the HTTP side, ``screen`` the script that Streamlit runs for every event. ``pages``
-and ``components`` are widgets that call one function of ``services`` for an event; the services take and return
-dataclasses and know no Streamlit. Whatever takes longer than a moment is a job (engine.jobs) and needs no studio.
+``main`` is the command, ``server`` the HTTP side, ``entry`` holds the script that Streamlit runs for every event.
+``pages`` and ``components`` are widgets that call one function of ``services`` for an event; the services take and
+return dataclasses and know no Streamlit. What takes longer than a moment is a job (engine.jobs) and needs no studio.
 """

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from serving import faults
+from trainer_ui.components.words import literal
 
 
 def sentence(error: Exception) -> str:
@@ -17,7 +18,7 @@ def sentence(error: Exception) -> str:
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show what goes wrong in the block, where the block is; whatever follows it on the page goes on."""
+    """Show what goes wrong in the block, where the block is; what follows it on the page goes on."""
     try:
         yield
     except Exception as error:
@@ -26,15 +27,10 @@ def shown() -> Iterator[None]:
 
 def show(error: Exception) -> None:
     """Show an error in words."""
-    st.error(_literal(sentence(error)))
+    st.error(literal(sentence(error)))
 
 
 def on_script_error(error: Exception) -> bool:
-    """Whatever nobody else has shown."""
+    """What went wrong where nobody else has shown it."""
     show(error)
     return True
-
-
-def _literal(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it is: names of files and models may hold its signs."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()#+-.!|<>~$:&" else sign for sign in text)

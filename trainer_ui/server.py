@@ -12,10 +12,14 @@ session of the system for each of them, or Streamlit's log-in behind a proxy.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import streamlit
 from starlette.types import ASGIApp
 from streamlit import App
 from streamlit.web import bootstrap
@@ -24,7 +28,7 @@ from serving import guards
 from trainer_ui import errors, theme
 from trainer_ui.addresses import PAGES
 
-SCRIPT = Path(__file__).resolve().parent / "screen.py"
+SCRIPT = Path(__file__).resolve().parent / "entry" / "screen.py"
 
 SETTINGS: Mapping[str, Any] = {
     "server.address": "127.0.0.1",
@@ -69,13 +73,15 @@ DOORS = {
 def policy(hosts: set[str]) -> str:
     """The content security policy: nothing outside this server can be reached from the page.
 
-    Streamlit's page sets styles while it runs, and its charts compile their expressions.
+    Streamlit's page sets styles while it runs, its charts compile their expressions, and what it starts with stands in
+    the page itself: exactly that is allowed.
     """
     sockets = " ".join(sorted(f"ws://{host}" for host in hosts))
+    own = " ".join(f"'sha256-{digest}'" for digest in _inline_scripts())
     return "; ".join(
         (
             "default-src 'self'",
-            "script-src 'self' 'unsafe-eval' 'wasm-unsafe-eval'",
+            f"script-src 'self' 'unsafe-eval' {own}",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
@@ -88,6 +94,13 @@ def policy(hosts: set[str]) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+def _inline_scripts() -> list[str]:
+    """The hashes of the scripts that Streamlit's page holds, as a policy names them."""
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    return [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
 
 
 def create_app(port: int) -> ASGIApp:

@@ -22,9 +22,10 @@ class Progress:
     def __init__(self, what: str, units: str) -> None:
         self._what, self._units = what, units
         self._begun = self._spoken = time.monotonic()
+        self._day = time.time()
 
     def __call__(self, done: int, total: int) -> None:
-        progress.report(done, total, self._units)
+        progress.report(done, total, self._units, began=self._day)
         now = time.monotonic()
         terminal = sys.stderr.isatty()
         if not done or (not terminal and now - self._spoken < EVERY):

@@ -37,15 +37,20 @@ def folder() -> Path | None:
     return Path(named) if named else None
 
 
-def report(done: int, total: int, words: str) -> None:
-    """``done`` of ``total`` ``words`` are done, such as 3 of 5 cases. May be called for every single one."""
+def report(done: int, total: int, words: str, *, began: float | None = None) -> None:
+    """``done`` of ``total`` ``words`` are done, such as 3 of 5 cases. May be called for every single one.
+
+    The time left goes by what was done since the first call, which says where the command takes up its work; or since
+    ``began`` (seconds since 1970), when none was done.
+    """
     job = folder()
     if job is None:
         return
     now = time.time()
     with _told.lock:
         if _told.subject != (words, total):
-            _told.subject, _told.began, _told.first = (words, total), now, done
+            _told.subject = (words, total)
+            _told.began, _told.first = (now, done) if began is None else (began, 0)
         elif now - _told.written < LEAST_S and done < total:
             return
         _told.written = now

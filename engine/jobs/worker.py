@@ -21,7 +21,7 @@ from engine.jobs import files, process, queue
 from engine.jobs.job import State, ending
 from engine.jobs.process import Identity
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("engine.jobs.worker")  # started with -m, this module is called __main__
 
 LOOK_S = 0.5
 """Seconds between two looks at a command that another worker has started."""

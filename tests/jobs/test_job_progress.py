@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobs_helpers import ended, wait
 
 from engine.jobs import console, files, progress, queue, worker
-from engine.jobs.job import State
+from engine.jobs.job import Job, State
 
 
 @pytest.fixture
@@ -51,13 +51,22 @@ def test_the_time_left_goes_by_what_this_command_has_done_itself(job: Path, monk
     monkeypatch.setattr(time, "time", lambda: 1025.0)
     files.write(job / files.JOB, {"kind": "test", "title": "t", "words": ["x"], "made": 0.0})
     files.write(job / files.STATE, {"state": "running", "place": 1})
-    from engine.jobs.job import Job
-
     read = Job.read(job)
     assert read is not None and read.progress is not None
     assert (read.progress.done, read.progress.total, read.progress.words) == (60, 100, "cases")
     assert read.progress.seconds_left == pytest.approx(75)
     assert read.progress.share == pytest.approx(0.6)
+
+
+def test_the_time_left_counts_from_when_none_was_done(job: Path) -> None:
+    """The first that is said may come late: 50 of 200 after 10 seconds leave 30."""
+    began = time.time() - 10
+    progress.report(50, 200, "cases", began=began)
+    files.write(job / files.JOB, {"kind": "test", "title": "t", "words": ["x"], "made": 0.0})
+    files.write(job / files.STATE, {"state": "running", "place": 1})
+    read = Job.read(job)
+    assert read is not None and read.progress is not None
+    assert read.progress.seconds_left == pytest.approx(30, abs=2)
 
 
 def test_outside_a_job_nothing_is_written_and_nobody_asks_for_a_stop(

@@ -1,0 +1,1 @@
+"""What the studio can do, without its screen: no module here knows Streamlit. They take and return dataclasses."""

@@ -1,0 +1,22 @@
+"""The evaluation page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from trainer_ui import addresses, errors, navigation
+from trainer_ui.components import frame
+from trainer_ui.services import datasets
+
+
+def show() -> None:
+    """The page."""
+    frame.head(
+        "Evaluate",
+        "Models answer the same questions and are held against the reports of radiologists. Every score comes with its "
+        "interval, every difference with the chance that it is none.",
+    )
+    with frame.beside_jobs(addresses.EVALUATE), errors.shown():
+        if not any(data.questions for data in datasets.found()):
+            st.info("An evaluation needs questions with reference reports, and there are none yet.")
+            st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
