@@ -79,7 +79,7 @@ def _job(job: jobs.View) -> None:
                 if st.button("End it all the same", key=f"kill-{job.id}"):
                     _act(lambda: queue.kill(job.id))
         elif st.button("Remove", key=f"remove-{job.id}", help="From this list. What it has made stays."):
-            _act(lambda: queue.remove(job.id))
+            _act(lambda: _remove(job.id))
     if opened:
         _details(job.id)
 
@@ -106,6 +106,12 @@ def _details(identity: str) -> None:
             st.code(details.result, language=None, wrap_lines=True)
         st.caption("The command")
         st.code(details.command, language=None, wrap_lines=True)
+
+
+def _remove(identity: str) -> None:
+    queue.remove(identity)
+    if st.query_params.get(PARAMETER) == identity:
+        st.query_params.pop(PARAMETER)
 
 
 def _toggle(identity: str, opened: bool) -> None:

@@ -11,6 +11,7 @@ from trainer_ui.components import frame, jobs_panel, paths
 from trainer_ui.components.words import literal
 from trainer_ui.services import datasets, preparing
 
+FORMS = {"training": ("sample to train on", "samples to train on"), "questions": ("question", "questions")}
 SITES: dict[preparing.Site, str] = {"a": "Site A", "b": "Site B: other exposure, wording and frequencies"}
 SPLITS: dict[preparing.Split, str] = {"train": "to train on", "test": "to be examined on: unseen sizes and phrases"}
 SECTIONS: dict[preparing.Section, str] = {
@@ -79,8 +80,8 @@ def _set(data: datasets.DataSet) -> None:
         st.rerun()
     for file in data.files:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            what = "samples to train on" if file.form == "training" else "questions"
-            st.markdown(f"{literal(file.path.name)}: {file.rows:,} {what}")
+            one, many = FORMS[file.form]
+            st.markdown(f"{literal(file.path.name)}: {file.rows:,} {one if file.rows == 1 else many}")
             if st.button("Check", key=f"check-{file.path}", help="Everything that is wrong with it, as a job."):
                 jobs_panel.open_job(preparing.check(file, data.images).id)
                 st.rerun()

@@ -206,8 +206,9 @@ def _looked_at(path: str, size: int, changed: int) -> tuple[Form | None, int, bo
         file.seek(0)
         rows, before = 0, b""
         while chunk := file.read(_CHUNK):
-            rows += (before + chunk).count(mark)
-            before = chunk[-len(mark) + 1 :] if len(mark) > 1 else b""
+            seen = before + chunk
+            rows += seen.count(mark)
+            before = seen[len(seen) - len(mark) + 1 :]  # too short to hold a mark that was counted
             last = chunk
     if mark == b"\n":
         return form, rows + (not last.endswith(b"\n")), True

@@ -1,0 +1,92 @@
+"""The studio as a process of its own, and a browser on it; for the browser test and the screenshots."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PATIENCE = 120_000
+"""Milliseconds to wait for anything: test machines may be very busy."""
+
+START = "import sys; from engine.cli import main; sys.exit(main(['studio', *sys.argv[1:]], module='trainer_ui.main'))"
+QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+
+
+def start(home: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
+    """A running studio and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, "--no-browser", *options],
+        cwd=PROJECT,
+        env=os.environ | {"INTERVAL_HOME": str(home), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1:"), f"the studio did not start: {url!r}"
+    return process, url
+
+
+@contextmanager
+def browser(executable: str) -> Iterator[Browser]:
+    """Headless Chromium."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable, args=[*QUIET, "--no-sandbox"])
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+@dataclass
+class Screen:
+    """A page on the studio that remembers what went wrong and whom it asked."""
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, opened: Browser, url: str, width: int = 1280, height: int = 800) -> Screen:
+        page = opened.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(PATIENCE)
+        screen = cls(page, url)
+        page.on("console", lambda message: screen.note(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: screen.errors.append(str(error)))
+        page.on("request", lambda request: screen.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
+        return screen
+
+    def note(self, text: str) -> None:
+        """Streamlit looks for its server below the address of the page first, where it is not: that is no error."""
+        if "404 (Not Found)" not in text:
+            self.errors.append(text)
+
+    def go(self, address: str = "") -> None:
+        """Open a page by its address and wait for it."""
+        self.page.goto(self.url + address)
+        self.page.locator("h1").wait_for()
+
+    def turn(self, name: str) -> None:
+        """Turn to a page by the bar."""
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    def fill(self, label: str, value: str) -> None:
+        """Type into a field and leave it."""
+        self.page.get_by_label(label).fill(value)
+        self.page.get_by_label(label).press("Tab")
+
+    def badge(self, words: str) -> None:
+        """Wait until a job says so."""
+        self.page.locator(".stMarkdownBadge", has_text=words).first.wait_for()
