@@ -200,6 +200,20 @@ def test_mimic_becomes_a_command_that_exists_and_its_images_are_remembered(home:
     assert datasets.found()[0].images == folder
 
 
+def test_questions_about_mimic_become_a_command_that_exists(home: Path, tmp_path: Path) -> None:
+    folder, images = tmp_path / "questions", tmp_path / "mimic"
+    folder.mkdir()
+    with pytest.raises(InputError, match=r"holds none of mimic_pair_questions\.csv"):
+        preparing.questions(preparing.Questions("q", folder, images))
+    for name in ("train.json", "test.json"):
+        (folder / name).touch()
+    with pytest.raises(UsageError, match="1 to 20"):
+        preparing.questions(preparing.Questions("q", folder, images, turns=0))
+    read = parsed(preparing.questions(preparing.Questions("q", folder, images, 4, ".png")).words)
+    assert (read.questions, read.images) == ([folder / "train.json", folder / "test.json"], images)
+    assert (read.data_command, read.output, read.turns, read.ending) == ("vqa", home / "data" / "q", 4, ".png")
+
+
 def test_a_check_becomes_a_command_that_exists(tmp_path: Path) -> None:
     file = datasets.inspect(training(tmp_path / "train.json"))
     assert file is not None

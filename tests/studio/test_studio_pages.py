@@ -151,6 +151,15 @@ def test_the_chooser_walks_folders_and_fills_the_field(open_page: Open, home: Pa
     assert "mine/" in labels(page)
 
 
+@pytest.mark.parametrize("source", ["Demonstration set", "A file you have", "MIMIC-CXR", "Questions about MIMIC-CXR"])
+def test_every_source_of_data_has_its_form(open_page: Open, source: str) -> None:
+    page = open_page(addresses.DATA)
+    page.button_group[0].set_value(source).run()
+    assert not page.exception and not page.error
+    last = [button for button in page.button if button.label in ("Make the set", "Add to the list")]
+    assert len(last) == 1 and last[0].disabled == (source != "Demonstration set")
+
+
 def test_a_path_that_is_none_is_said_and_the_page_stays(open_page: Open) -> None:
     page = open_page(addresses.DATA)
     page.button_group[0].set_value("MIMIC-CXR").run()

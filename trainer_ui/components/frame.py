@@ -11,8 +11,8 @@ RESEARCH = "Research use only. Not a medical device, not for diagnosis."
 
 # Written by us, never with anything from a file in it. The foot is that of the viewer.
 _STYLE = f"""<style>
-.stMainBlockContainer {{ max-width: 1560px; padding: 4.5rem 2rem 3.5rem; }}
-.stMainBlockContainer h1 {{ padding-top: 0; }}
+.stMainBlockContainer {{ max-width: 1900px; padding: 4.5rem 2rem 3.5rem; }}
+.stMainBlockContainer :is(h1, h2, h3) {{ padding-top: 0; }}
 .stAppHeader {{ background: {FIELD}; border-bottom: 1px solid {LINE}; }}
 .stAppHeader::before {{ content: "Interval studio"; align-self: center; padding-left: 2rem; color: {TEXT};
   font-weight: 600; letter-spacing: 0.02em; white-space: nowrap; }}

@@ -17,7 +17,7 @@ from trainer_ui.components.words import literal
 from trainer_ui.services import jobs
 
 EVERY_S = 1.0
-CONSOLE_HEIGHT = 240
+CONSOLE_HEIGHT, SHORT_LINES = 240, 8
 PARAMETER = "job"
 
 
@@ -98,7 +98,8 @@ def _details(identity: str) -> None:
             st.markdown(details.why)
         if details.tail:
             st.caption("What the command prints")
-            st.code(details.tail, language=None, wrap_lines=True, height=CONSOLE_HEIGHT)
+            long = details.tail.count("\n") >= SHORT_LINES
+            st.code(details.tail, language=None, wrap_lines=True, height=CONSOLE_HEIGHT if long else "content")
         else:
             st.caption("The command has printed nothing yet.")
         if details.result:

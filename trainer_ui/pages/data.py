@@ -153,5 +153,33 @@ def _mimic() -> None:
             st.rerun()
 
 
-SOURCES = {"Demonstration set": _phantoms, "A file you have": _file, "MIMIC-CXR": _mimic}
+def _questions() -> None:
+    st.markdown(
+        "Medical-Diff-VQA or MIMIC-CXR-VQA as PhysioNet gives them: questions about one study, or about what changed "
+        "since the prior one. The images are those of MIMIC-CXR-JPG."
+    )
+    folder = paths.folder_field(
+        "Folder of the questions", "vqa-folder", help=f"It holds {' or '.join(preparing.QUESTION_FILES[:2])}."
+    )
+    images = paths.folder_field("Folder of MIMIC-CXR-JPG", "vqa-images", help="It holds files/p10/…")
+    first, second = st.columns(2)
+    name = first.text_input("Name", datasets.suggested("mimic-questions"), max_chars=64)
+    turns = second.number_input(
+        "Questions in a conversation", 1, preparing.MOST_TURNS, 1, help="About the same images, in training."
+    )
+    ending = first.selectbox("Image files", ENDINGS)
+    ready = folder is not None and images is not None
+    if st.button("Make the set", type="primary", disabled=not ready) and folder is not None and images is not None:
+        with errors.shown():
+            wanted = preparing.Questions(name, folder, images, int(turns), ending)
+            jobs_panel.open_job(preparing.questions(wanted).id)
+            st.rerun()
+
+
+SOURCES = {
+    "Demonstration set": _phantoms,
+    "A file you have": _file,
+    "MIMIC-CXR": _mimic,
+    "Questions about MIMIC-CXR": _questions,
+}
 """Name of a source to its form."""

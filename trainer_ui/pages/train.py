@@ -20,3 +20,6 @@ def show() -> None:
         if not any(data.training for data in datasets.found()):
             st.info("A run needs samples to learn from, and there are none yet.")
             st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
+        else:
+            st.info("No run has been begun from here yet. A recipe begins one in a terminal:")
+            st.code("python launch.py train RECIPE.yaml", language=None)

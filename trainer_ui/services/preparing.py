@@ -13,6 +13,9 @@ from trainer_ui.services import datasets
 
 MOST_CASES = 1_000_000
 SMALLEST, LARGEST = 32, 1024
+MOST_TURNS = 20
+QUESTION_FILES = ("mimic_pair_questions.csv", "train.json", "valid.json", "test.json")
+"""Those of Medical-Diff-VQA and of MIMIC-CXR-VQA."""
 
 Site = Literal["a", "b"]
 Split = Literal["train", "test"]
@@ -50,6 +53,17 @@ class Mimic:
     ending: Ending = ".jpg"
 
 
+@dataclass(frozen=True)
+class Questions:
+    """Medical-Diff-VQA or MIMIC-CXR-VQA in ``folder``, about the images of MIMIC-CXR-JPG in ``images``."""
+
+    name: str
+    folder: Path
+    images: Path
+    turns: int = 1
+    ending: Ending = ".jpg"
+
+
 def phantoms(wanted: Phantoms) -> Job:
     """Make a set of phantoms. Raises UsageError for what cannot be made."""
     if not 1 <= wanted.cases <= MOST_CASES:
@@ -80,6 +94,23 @@ def mimic(wanted: Mimic) -> Job:
     ]
     job = queue.add("mimic", f"Make {folder.name} of MIMIC-CXR", words, folder)
     datasets.remember_images(folder.name, wanted.folder)
+    return job
+
+
+def questions(wanted: Questions) -> Job:
+    """Make Libra's files of questions about MIMIC-CXR. Raises UsageError and InputError."""
+    files = [wanted.folder / name for name in QUESTION_FILES if (wanted.folder / name).is_file()]
+    if not files:
+        raise InputError(f"{wanted.folder} holds none of {', '.join(QUESTION_FILES)}.")
+    if not 1 <= wanted.turns <= MOST_TURNS:
+        raise UsageError(f"A conversation has 1 to {MOST_TURNS} questions.")
+    folder = datasets.fresh(wanted.name)
+    words = [
+        *("data", "vqa", *map(str, files), "--images", str(wanted.images), "--output", str(folder)),
+        *("--turns", str(wanted.turns), "--ending", wanted.ending),
+    ]
+    job = queue.add("vqa", f"Make {folder.name} of questions about MIMIC-CXR", words, folder)
+    datasets.remember_images(folder.name, wanted.images)
     return job
 
 
