@@ -380,9 +380,7 @@ class Pip:
         """Why pip failed, from what it printed."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         if self.NO_SPACE.search(text):
-            return Refusal(
-                5, "The disk became full while installing. Free some space; the next start goes on from here."
-            )
+            return Refusal(5, "The disk became full. Free some space; the next start goes on from here.")
         if self.NO_NETWORK.search(text):
             return Refusal(
                 3, "The package index cannot be reached. Check the network; the next start goes on from here."

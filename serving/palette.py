@@ -1,4 +1,4 @@
-"""The colours and fonts of both faces: a dim reading room, system fonts, one accent; nothing is fetched from anywhere."""
+"""Colours and fonts of both faces: a dim reading room, system fonts, one accent; nothing is fetched from anywhere."""
 
 FONT = ("system-ui", "Segoe UI", "Noto Sans", "Liberation Sans", "Arial", "sans-serif")
 MONO = ("ui-monospace", "Consolas", "Liberation Mono", "monospace")
