@@ -225,7 +225,7 @@ def load(folder: ModelFolder, how: Precision) -> LoadedLibra:
     connector.load_state_dict(state, assign=True)
 
     tokenizer = tokens.load_tokenizer(folder.tokenizer)
-    marks = _add_tokens(tokenizer, config)
+    marks = add_tokens(tokenizer, config)
     warnings = list(folder.warnings) + _fit_vocabulary(text, len(tokenizer))
     text = settle(text, "model.layers", folder, how)
     model = LibraModel(tower, connector, text, towers.Selection.of(config)).to(how.device).eval()
@@ -252,7 +252,7 @@ def _projector(config: Mapping[str, Any], found: Weights) -> str:
     return "TAC" if any(name.startswith(CONNECTOR + "LFE") for name in found.entries) else "linear"
 
 
-def _add_tokens(tokenizer: Any, config: Mapping[str, Any]) -> tuple[str, str]:
+def add_tokens(tokenizer: Any, config: Mapping[str, Any]) -> tuple[str, str]:
     """Add the image tokens Libra's loader adds (its defaults where a field is absent); the marks around the image."""
     if config.get("mm_use_im_patch_token", True):
         tokenizer.add_tokens(["<im_patch>"], special_tokens=True)

@@ -8,6 +8,7 @@ whole, in ``non_lora_trainables.bin``.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def targets(language_model: nn.Module) -> list[str]:
 
 def adapt(language_model: Any, lora: Lora) -> None:
     """Put factors on ``language_model``, in place. They are float32 and the only ones that learn there."""
+    # peft imports bitsandbytes, which says then which kernels it has not found
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from peft import LoraConfig, inject_adapter_in_model
 
     config = LoraConfig(

@@ -7,13 +7,13 @@ folder the command is started in. This module reads text; it loads neither image
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails
 
 from engine.errors import UsageError
 
@@ -240,7 +240,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
         raise UsageError(f"The recipe {name} cannot be used: " + "; ".join(faults) + ".") from error
 
 
-def _fault(error: ErrorDetails) -> str:
+def _fault(error: Mapping[str, Any]) -> str:
     """One of pydantic's errors as a sentence in the words of the recipe."""
     steps = [step for step in error["loc"] if step != "lax-or-strict"]
     where = ", ".join(f"{step + 1}" if isinstance(step, int) else str(step) for step in steps[:-1])

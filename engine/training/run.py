@@ -28,7 +28,7 @@ from engine.training import results
 from engine.training.adaptation import adapt
 from engine.training.auxiliary import AuxiliaryHeads, TruthTable, read_truth
 from engine.training.curves import draw
-from engine.training.memory import Sizes, Watch, planned
+from engine.training.memory import SPARE, Counts, Sizes, Watch, planned
 from engine.training.objective import Objective
 from engine.training.pixels import PixelStore
 from engine.training.processes import Process
@@ -50,9 +50,6 @@ from engine.training.start import Start, begin
 from engine.training.validating import Validator
 
 log = logging.getLogger(__name__)
-
-SPARE = 0.9
-"""Share of the free memory that a plan may take before activations are computed twice instead."""
 
 OUT_OF_MEMORY = (
     "There is not enough memory for this training. A smaller batch_size with more to accumulate, "
@@ -258,12 +255,14 @@ class _Run:
             inner=language.intermediate_size,
             vocabulary=language.vocab_size,
             value=2 if start.bfloat16 else 4,
+            device=self.process.device.type,
         )
-        room = free(self.process.device) + _weights(objective)
-        plain = planned(objective, stage, sizes, checkpointing=False)
+        counts = Counts.of(objective)
+        room = free(self.process.device) + counts.weights  # which are in memory already
+        plain = planned(counts, stage, sizes, checkpointing=False)
         wanted = self.recipe.gradient_checkpointing
         twice = wanted == "on" or (wanted == "auto" and plain > SPARE * room)
-        needed = planned(objective, stage, sizes, checkpointing=True) if twice else plain
+        needed = planned(counts, stage, sizes, checkpointing=True) if twice else plain
         if needed > room:
             raise ResourceError(f"{OUT_OF_MEMORY} It is planned to take {needed / 1e9:.1f} of {room / 1e9:.1f} GB.")
         if twice:
@@ -330,8 +329,3 @@ def _newest(folder: Path) -> Path | None:
     """The last checkpoint of a stage; they appear in one step, so there is no half one."""
     found = [one for one in folder.glob("checkpoint-*") if one.name.removeprefix("checkpoint-").isdecimal()]
     return max(found, key=lambda one: int(one.name.removeprefix("checkpoint-")), default=None)
-
-
-def _weights(objective: Objective) -> int:
-    """Bytes of the model that is in memory already, which the plan counts as well."""
-    return sum(parameter.numel() * parameter.element_size() for parameter in objective.parameters())

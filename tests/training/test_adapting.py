@@ -16,8 +16,11 @@ from adaptation_runs import PROJECT, lora_recipe, make_phantoms, read_lines, wri
 from safetensors.torch import load_file
 
 from engine import Comparison, Decoding, Engine
-from engine.datasets.libra import read_questions
+from engine.datasets.libra import read_questions, read_training
 from engine.errors import Cancelled, DatasetError, UsageError
+from engine.training.presets import presets
+from engine.training.preview import Reader, forecast
+from engine.training.recipe import parse_recipe, read_recipe
 from engine.training.run import resume, run
 from engine.training.run_folder import RunFolder
 
@@ -137,7 +140,9 @@ def test_the_memory_that_was_forecast_after_three_steps_is_what_was_taken(phanto
     run(write_recipe(tmp_path, document), tmp_path / "run")
     seen = RunFolder(tmp_path / "run").document("forecast.json")["stages"]["adapt"]
     assert abs(seen["probe_bytes"] - seen["peak_bytes"]) <= 0.15 * seen["peak_bytes"]
-    assert seen["planned_bytes"] > 0 and not seen["checkpointing"]
+    assert not seen["checkpointing"]
+    [planned] = forecast(read_recipe(tmp_path / "recipe.yaml"))
+    assert planned.fits and abs(planned.needed - seen["planned_bytes"]) < 0.05 * seen["planned_bytes"]
 
 
 def test_activations_computed_twice_change_nothing(phantoms: Path, tmp_path: Path) -> None:
@@ -189,3 +194,21 @@ def test_smaller_precisions_train(phantoms: Path, tmp_path: Path, change: dict[s
     losses = [line["loss"] for line in read_lines(tmp_path / "run" / "log.jsonl") if "loss" in line]
     assert all(loss == loss and loss < 20 for loss in losses)
     assert all(tensor.dtype == torch.float32 for tensor in tensors(model).values())
+
+
+def test_a_sample_is_shown_as_the_model_gets_it(phantoms: Path) -> None:
+    sample = read_training(phantoms / "train" / "train.json")[0]
+    shown = Reader(PROJECT / "models" / "demo-tac").show(sample)
+    assert [text for text, _ in shown.pieces].count("<image>") == 1
+    learnt = "".join(text for text, learns in shown.pieces if learns)
+    assert learnt == sample.turns[0][1] + "</s>"
+    assert shown.learnt < shown.positions < shown.room
+
+
+def test_the_recipes_to_begin_with_are_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = presets()
+    assert {"demo-site-b", "libra-stage-1", "libra-stage-2", "small-data", "demo"} <= {one.key for one in found}
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # the data sets they name are still to be made
+    for preset in found:
+        assert preset.title and preset.help
+        assert parse_recipe(preset.text, preset.key).stages
