@@ -96,7 +96,9 @@ def _run(folder: Path) -> None:
     """Start the command of a job, wait for it, record its end."""
     record = files.read(folder / files.STATE) or {}
     what = files.read(folder / files.JOB) or {}
-    environment = {**os.environ, files.VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
+    # Passive: threads that wait for work sleep. A job shares the machine with the viewer, and spinning ones cost it half
+    # of its speed there.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, files.VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
     # In this very Python: nothing may be installed below the feet of programs that run.
     command = [sys.executable, str(DOOR), "--no-venv", *map(str, what.get("words", ()))]
     try:
