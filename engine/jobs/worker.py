@@ -96,8 +96,8 @@ def _run(folder: Path) -> None:
     """Start the command of a job, wait for it, record its end."""
     record = files.read(folder / files.STATE) or {}
     what = files.read(folder / files.JOB) or {}
-    # Passive: threads that wait for work sleep. A job shares the machine with the viewer, and spinning ones cost it half
-    # of its speed there.
+    # Passive: threads that wait for work sleep. A job shares the machine with the viewer and others, and where threads
+    # spin it took half as long again.
     environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, files.VARIABLE: str(folder), "PYTHONUNBUFFERED": "1"}
     # In this very Python: nothing may be installed below the feet of programs that run.
     command = [sys.executable, str(DOOR), "--no-venv", *map(str, what.get("words", ()))]
