@@ -15,6 +15,7 @@ from engine.models.assembly import quiet
 from engine.models.composite import LibraModel
 from engine.models.libra import CONNECTOR
 from engine.models.preprocessing import ImageProcessor, Padding
+from engine.models.towers import KINDS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,7 +72,7 @@ def save_model(
 
     tower = TOWER_FOLDERS[model.vision_tower.config.model_type]
     with quiet():
-        model.vision_tower.save_pretrained(folder / tower)
+        _save_tower(model.vision_tower, folder / tower)
         tokenizer.save_pretrained(folder)
     _write(folder / tower / "preprocessor_config.json", processor.to_config())
     made = _new_config(model, processor) if config is None else _kept_config(config)
@@ -90,6 +91,19 @@ def save_model(
     }
     _write(folder / "interval.json", own)
     return folder
+
+
+def _save_tower(tower: Any, folder: Path) -> None:
+    """The tower's configuration and weights, by the names that its published files have."""
+    from safetensors.torch import load_file, save_file
+
+    tower.save_pretrained(folder)
+    prefix = KINDS[tower.config.model_type].prefix
+    state = load_file(folder / MODEL)
+    if not all(name.startswith(prefix) for name in state):
+        partial = folder / f".model.{os.getpid()}.partial"
+        save_file({prefix + name: tensor for name, tensor in state.items()}, partial, metadata={"format": "pt"})
+        partial.replace(folder / MODEL)
 
 
 def _kept_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,13 +64,14 @@ def _adamw(stage: Stage, named: Named) -> Optimizer:
 
 
 def _groups(stage: Stage, named: Named) -> list[dict[str, Any]]:
-    """Parameters by learning rate and by whether they decay."""
+    """Parameters by learning rate and by whether they decay; those with the stage's own rate first."""
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for key, value in named:
         own = stage.connector_learning_rate if ".connector." in f".{key}" else None
         decay = stage.weight_decay if value.ndim >= 2 else 0.0
         found.setdefault((own or stage.learning_rate, decay), []).append(value)
-    return [{"params": values, "lr": rate, "weight_decay": decay} for (rate, decay), values in found.items()]
+    ordered = sorted(found.items(), key=lambda item: item[0][0] != stage.learning_rate)
+    return [{"params": values, "lr": rate, "weight_decay": decay} for (rate, decay), values in ordered]
 
 
 class Both(Optimizer):
