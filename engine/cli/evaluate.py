@@ -224,8 +224,9 @@ def _batch_size(text: str) -> BatchSize:
 
 
 def _baseline(args: argparse.Namespace) -> int:
-    from engine.cli.score import shown, table
+    from engine.cli.score import table
     from engine.evaluation import baseline
+    from engine.evaluation.writing import shown
 
     training, test = (baseline.load(folder, args.limit) for folder in args.thumbnail_baseline)
     scores = baseline.evaluate(training, test)

@@ -1,4 +1,9 @@
-"""Score answers against reference texts, a truth file, or both; compare two sets of answers."""
+"""Score answers against reference texts, a truth file, or both; compare two sets of answers or a whole evaluation.
+
+'score DIR' scores the folder that 'evaluate --output DIR' has filled: every model against one of them and beside the
+baselines, by parts of the studies and case by case. It writes scores.json, scores.csv, cases.jsonl, report.html and
+report.pdf there.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli import _scorers
+from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
     from engine.evaluation.scoring import ScoreSheet
@@ -18,7 +24,10 @@ if TYPE_CHECKING:
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``score``."""
-    parser.add_argument("--predictions", required=True, type=Path, metavar="ANSWERS.jsonl", help="what evaluate wrote")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="an evaluation's folder")
+    what.add_argument("--predictions", type=Path, metavar="ANSWERS.jsonl", help="instead: one file of answers")
+    parser.add_argument("--against", metavar="NAME", default="", help="of a folder: whom the others are compared with")
     parser.add_argument(
         "--references", type=Path, metavar="FILE.jsonl", help="questions with their reference, or true answers"
     )
@@ -37,12 +46,55 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
+    return _folder(args) if args.folder is not None else _file(args)
+
+
+def _folder(args: argparse.Namespace) -> int:
+    """An evaluation's folder."""
+    from engine.errors import UsageError
+    from engine.evaluation import writing
+    from engine.evaluation.assessment import assess
+    from engine.evaluation.folder import Folder
+    from engine.evaluation.keys import HEADLINE
+
+    given = [name for name in ("metrics", "compare", "csv", "no_intervals") if getattr(args, name)]
+    if given:
+        raise UsageError(f"--{given[0].replace('_', '-')} is for one file of answers, not for an evaluation's folder.")
+    folder = Folder.find(args.folder)
+    found = assess(
+        folder,
+        against=args.against,
+        scorers=_scorers.scorers(args),
+        references=args.references,
+        truth=args.truth,
+        report=Progress("score", "systems"),
+    )
+    writing.write(found, folder.path)
+    for one in found.systems:
+        if one.note:
+            print(f"{one.title}: {one.note}", file=sys.stderr)
+    print(f"The report is {folder.path / writing.HTML} (and {writing.PDF}).", file=sys.stderr)
+    if args.json:
+        print(json.dumps(writing.plain(found), ensure_ascii=False))
+        return 0
+    for one in found.systems:
+        if one.sheet is not None:
+            print(one.title)
+            print(table({key: one.sheet.scores[key] for key in HEADLINE if key in one.sheet.scores}))
+            print()
+    return 0
+
+
+def _file(args: argparse.Namespace) -> int:
+    """One file of answers, or two."""
     from engine.datasets.libra import read_answers, read_references
     from engine.errors import UsageError
     from engine.evaluation.keys import KEYS
     from engine.evaluation.scoring import Evaluation
     from engine.evaluation.truth import read_truth
 
+    if args.against:
+        raise UsageError("--against is for an evaluation's folder; a second file is given by --compare.")
     if args.references is None and args.truth is None:
         raise UsageError("Give --references, --truth, or both: there must be something to score against.")
     references = read_references(args.references) if args.references else {}
@@ -83,18 +135,6 @@ def _wanted(names: str | None) -> tuple[str, ...]:
     return wanted
 
 
-def shown(score: Score) -> dict[str, Any]:
-    """One score for JSON: value, interval and studies, or the reason why there is none."""
-    if score.value is None:
-        return {"value": None, "note": score.note}
-    entry: dict[str, Any] = {"value": round(score.value, 4), "studies": score.studies}
-    if score.low is not None and score.high is not None:
-        entry["interval"] = [round(score.low, 4), round(score.high, 4)]
-    if score.note:
-        entry["note"] = score.note
-    return entry
-
-
 def table(scores: Mapping[str, Score]) -> str:
     """The scores as aligned lines for people."""
     width = max(len(name) for name in scores)
@@ -119,6 +159,8 @@ def difference_table(differences: Mapping[str, Difference]) -> str:
 
 
 def _document(sheet: ScoreSheet, scores: Mapping[str, Score], differences: Mapping[str, Difference]) -> dict[str, Any]:
+    from engine.evaluation.writing import gained, shown
+
     document: dict[str, Any] = {
         "scores": {name: shown(score) for name, score in scores.items()},
         "studies": sheet.studies,
@@ -128,15 +170,7 @@ def _document(sheet: ScoreSheet, scores: Mapping[str, Score], differences: Mappi
         "notes": list(sheet.notes),
     }
     if differences:
-        document["differences"] = {
-            name: {
-                "value": round(entry.value, 4),
-                "interval": [round(entry.low, 4), round(entry.high, 4)],
-                "p": round(entry.p, 5),
-                "p_holm": round(entry.p_holm, 5),
-            }
-            for name, entry in differences.items()
-        }
+        document["differences"] = {name: gained(entry) for name, entry in differences.items()}
     return document
 
 

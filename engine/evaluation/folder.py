@@ -20,7 +20,6 @@ from typing import Any
 
 from engine import paths
 from engine.errors import DatasetError, UsageError
-from engine.evaluation import sharding
 from engine.evaluation.contenders import Contender
 from engine.jobs import files
 from engine.jobs.locking import held
@@ -146,11 +145,6 @@ class Folder:
                 if entry["name"] == name:
                     entry |= said
             files.write(self.path / DOCUMENT, document)
-
-    def gather(self, order: list[str]) -> None:
-        """Put together what several processes have answered and none has put together."""
-        for entry in self.document()["contenders"]:
-            sharding.merge(self.answers(entry["name"]), order)
 
     def _lock(self) -> Any:
         return held(self.path / ".lock")

@@ -31,66 +31,100 @@ class Key:
     says: str
 
 
-_BLEU = "Runs of up to {} equal words, over all studies together, without smoothing. Rewards equal wording, not truth."
+def _share(name: str, title: str, says: str, *, lower: bool = False) -> Key:
+    """A score from 0 to 100."""
+    return Key(name, title, not lower, "%", says)
+
+
+_NGRAMS = "Equal runs of up to {} words, over all studies together, unsmoothed. Rewards equal wording, not truth."
+_CHEXBERT = "Labels that CheXbert gives to both texts, a positive or uncertain one taken as present."
+_FIVE = "The same for cardiomegaly, edema, consolidation, atelectasis and effusion."
 
 KEYS: dict[str, Key] = {
     key.name: key
     for key in (
-        *(Key(f"BLEU{n}", f"BLEU-{n}", True, "%", _BLEU.format(n)) for n in (1, 2, 3, 4)),
-        Key("METEOR", "METEOR", True, "%", "Words that are equal, of one stem or synonyms, and how far in order."),
-        Key("ROUGE-L", "ROUGE-L", True, "%", "The longest common sequence of words, mean over studies."),
-        Key(
-            "Temporal_entity_score", "Temporal Entity F1", True, "%",
+        _share("BLEU1", "BLEU-1", "Equal words, over all studies together. Rewards equal wording, not truth."),
+        _share("BLEU2", "BLEU-2", _NGRAMS.format(2)),
+        _share("BLEU3", "BLEU-3", _NGRAMS.format(3)),
+        _share("BLEU4", "BLEU-4", _NGRAMS.format(4)),
+        _share("METEOR", "METEOR", "Words that are equal, of one stem or synonyms, and how far in order."),
+        _share("ROUGE-L", "ROUGE-L", "The longest common sequence of words, mean over studies."),
+        _share(
+            "Temporal_entity_score",
+            "Temporal Entity F1",
             "Words of comparison in both texts. 100 where neither text compares; it does not know which finding a word "
             "belongs to.",
         ),
-        Key("Bert_score", "BERTScore", True, "%", "Likeness of the words' vectors. A negation hardly lowers it."),
-        Key("chexbert_f1_micro_14", "CheXbert F1, 14 classes, micro", True, "%", "Labels of CheXbert in both texts."),
-        Key("chexbert_f1_macro_14", "CheXbert F1, 14 classes, macro", True, "%", "Labels of CheXbert in both texts."),
-        Key("chexbert_f1_micro_5", "CheXbert F1, 5 classes, micro", True, "%", "Labels of CheXbert in both texts."),
-        Key("chexbert_f1_macro_5", "CheXbert F1, 5 classes, macro", True, "%", "Labels of CheXbert in both texts."),
-        Key("chexbert_f1[...]", "CheXbert F1", True, "%", "Labels of CheXbert in both texts, one class."),
-        Key("radgraph_f1", "RadGraph F1", True, "%", "Entities and relations that RadGraph finds in both texts; mean "
-            "of the two F1, as in RadCliQ."),
-        Key("RG_ER", "RadGraph RG_ER", True, "%", "Entities that agree in kind, and in whether they have a relation."),
-        Key("radcliq_v1", "RadCliQ-v1", False, "", "Predicts how many errors a radiologist would count: lower is "
-            "better. Made of RadGraph F1, BERTScore and CheXbert's vectors."),
-        Key("ratescore", "RaTEScore", True, "%", "Medical entities in both texts, synonyms and negation regarded."),
-        Key("finding_f1_micro", "Finding F1, micro", True, "%", "Findings claimed and true, all classes together."),
-        Key("finding_f1_macro", "Finding F1, macro", True, "%", "Findings claimed and true, mean over the classes."),
-        Key("finding_f1_micro_5", "Finding F1, 5 classes, micro", True, "%", "The same for five common classes."),
-        Key("finding_f1_macro_5", "Finding F1, 5 classes, macro", True, "%", "The same for five common classes."),
-        Key("finding_f1_micro_with_devices", "Finding F1 with devices, micro", True, "%", "The same with devices."),
-        Key("finding_f1_macro_with_devices", "Finding F1 with devices, macro", True, "%", "The same with devices."),
-        Key("finding_f1[...]", "Finding F1", True, "%", "The same for one finding, or for findings of one size."),
-        Key("finding_recall[...]", "Finding recall", True, "%", "How many findings of this size were reported."),
-        Key("side_accuracy", "Side right", True, "%", "Where truth and text both name a side: how often the same."),
-        Key("laterality_conflict_rate", "Left and right confused", False, "%", "The same: how often the opposite."),
+        _share("Bert_score", "BERTScore", "Likeness of the words' vectors. A negation hardly lowers it."),
+        _share("chexbert_f1_micro_14", "CheXbert F1, 14 classes, micro", _CHEXBERT),
+        _share("chexbert_f1_macro_14", "CheXbert F1, 14 classes, macro", _CHEXBERT),
+        _share("chexbert_f1_micro_5", "CheXbert F1, 5 classes, micro", _CHEXBERT),
+        _share("chexbert_f1_macro_5", "CheXbert F1, 5 classes, macro", _CHEXBERT),
+        _share("chexbert_f1[...]", "CheXbert F1", _CHEXBERT),
+        _share(
+            "radgraph_f1", "RadGraph F1", "Entities and relations in both texts, mean of the two F1, as in RadCliQ."
+        ),
+        _share("RG_ER", "RadGraph RG_ER", "Entities that agree in kind, and in whether they have a relation."),
         Key(
-            "progression_accuracy", "Progression accuracy", True, "%",
+            "radcliq_v1",
+            "RadCliQ-v1",
+            False,
+            "",
+            "Predicts how many errors a radiologist would count; from RadGraph F1, BERTScore and CheXbert's vectors.",
+        ),
+        _share("ratescore", "RaTEScore", "Medical entities in both texts; regards synonyms and negation."),
+        _share("finding_f1_micro", "Finding F1, micro", "Findings claimed and true, all classes together."),
+        _share("finding_f1_macro", "Finding F1, macro", "Findings claimed and true, mean over the classes."),
+        _share("finding_f1_micro_5", "Finding F1, 5 classes, micro", _FIVE),
+        _share("finding_f1_macro_5", "Finding F1, 5 classes, macro", _FIVE),
+        _share("finding_f1_micro_with_devices", "Finding F1 with devices, micro", "Findings and devices together."),
+        _share("finding_f1_macro_with_devices", "Finding F1 with devices, macro", "Mean over findings and devices."),
+        _share("finding_f1[...]", "Finding F1", "Claimed and true: one finding, or the findings of one size."),
+        _share("finding_recall[...]", "Finding recall", "How many findings of this size were reported."),
+        _share("side_accuracy", "Side right", "Where truth and text both name a side: how often the same."),
+        _share(
+            "laterality_conflict_rate",
+            "Left and right confused",
+            "Where truth and text both name a side: how often the opposite.",
+            lower=True,
+        ),
+        _share(
+            "progression_accuracy",
+            "Progression accuracy",
             "Of the reported findings whose change is known: how often the text states that change.",
         ),
-        Key(
-            "progression_recall", "Progression recall", True, "%",
+        _share(
+            "progression_recall",
+            "Progression recall",
             "Of all findings whose change is known, also those not reported: how often the text states that change.",
         ),
-        Key("progression_f1_macro", "Progression F1, 5 changes, macro", True, "%", "New, worse, unchanged, improved, "
-            "resolved: mean F1 over them."),
-        Key("progression_f1_macro_3", "Progression F1, 3 changes, macro", True, "%", "Worsening, stable, improving: "
-            "mean F1 over them."),
-        Key("progression_accuracy[...]", "Progression accuracy", True, "%", "The same for one finding or change."),
-        Key(
-            "prior_hallucination_rate", "Compares without a prior", False, "%",
-            "Of the texts about a current image alone: how many compare it with a prior nobody has.",
+        _share(
+            "progression_f1_macro",
+            "Progression F1, 5 changes, macro",
+            "New, worse, unchanged, improved, resolved, of the reported findings: mean F1.",
         ),
-        Key(
-            "missed_comparison_rate", "Does not compare", False, "%",
+        _share(
+            "progression_f1_macro_3",
+            "Progression F1, 3 changes, macro",
+            "Worsening, stable, improving, of the reported findings: mean F1.",
+        ),
+        _share("progression_accuracy[...]", "Progression accuracy", "The same of one finding, or of one change."),
+        _share(
+            "prior_hallucination_rate",
+            "Compares without a prior",
+            "Of the texts about a current image alone: how many compare it with a prior nobody has.",
+            lower=True,
+        ),
+        _share(
+            "missed_comparison_rate",
+            "Does not compare",
             "Of the texts about a pair with something to compare: how many do not compare.",
+            lower=True,
         ),
         Key("length_ratio", "Length ratio", None, "", "Words written for each word of the reference."),
-        Key("duplicate_rate", "Sentences said twice", False, "%", "Of all sentences written."),
+        _share("duplicate_rate", "Sentences said twice", "Of all sentences written.", lower=True),
     )
-}  # fmt: skip
+}
 """In the order in which they are shown."""
 
 LIBRA_KEYS = ("BLEU1", "BLEU2", "BLEU3", "BLEU4", "METEOR", "ROUGE-L", "Temporal_entity_score", "Bert_score")

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from engine.datasets.libra import Answer
+from engine.datasets.libra import Answer, Reference
 from engine.evaluation.truth import NO_FINDING, read_text
 from engine.reports.findings import CHEXPERT, compares
 
@@ -40,19 +41,28 @@ class Naive:
         return TITLES[self.name]
 
 
-def naive(questions: Path, training: Sequence[str] = ()) -> tuple[Naive, Naive]:
-    """Both, for a question file that has been read before.
+def rows_of(questions: Path, references: Mapping[str, Reference] = MappingProxyType({})) -> list[dict[str, Any]]:
+    """The rows of a question file that has been read before, with their reference texts from elsewhere if given."""
+    rows = [json.loads(line) for line in questions.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
+    for row in rows:
+        if str(row["question_id"]) in references:
+            row["reference"] = references[str(row["question_id"])].text
+    return rows
+
+
+def naive(rows: Sequence[Mapping[str, Any]], ids: Collection[str], training: Sequence[str] = ()) -> tuple[Naive, Naive]:
+    """Both, for the questions ``ids`` of a file.
 
     Args:
-        questions: questions with their references, in Libra's format.
+        rows: all rows of the file, with their references: a prior study may be among those not asked about.
+        ids: what is evaluated.
         training: the reports a model was trained on; the normal report is taken from them where there are any.
     """
-    rows = [json.loads(line) for line in questions.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
-    return copy_prior(rows), always_normal([str(row["question_id"]) for row in rows], training, _references(rows))
+    return copy_prior(rows, ids), always_normal(ids, training, _references(rows))
 
 
-def copy_prior(rows: Sequence[Mapping[str, Any]]) -> Naive:
-    """The prior's report, where it is known.
+def copy_prior(rows: Sequence[Mapping[str, Any]], ids: Collection[str]) -> Naive:
+    """The prior's report, where it is known, for the questions ``ids``.
 
     It is the row's "prior_report"; else the report of the row whose current image is this row's prior image; else, for
     a row with a prior, the report of the same patient's row before it in the file. Never one of the same study.
@@ -60,25 +70,29 @@ def copy_prior(rows: Sequence[Mapping[str, Any]]) -> Naive:
     by_image = {_images(row)[0]: row for row in rows if _images(row)}
     said: dict[str, str] = {}
     before: dict[str, Mapping[str, Any]] = {}
-    guessed = 0
+    guessed: set[str] = set()
     for row in rows:
         given = row.get("prior_report")
         images = _images(row)
         paired = len(images) == 2 and images[0] != images[1]
         linked = by_image.get(images[1]) if paired else None
         earlier = before.get(_patient(row)) if paired and _patient(row) else None
+        name = str(row["question_id"])
         if isinstance(given, str) and given.strip():
-            said[str(row["question_id"])] = given
+            said[name] = given
         elif (source := _other(row, linked) or _other(row, earlier)) is not None:
-            said[str(row["question_id"])] = str(source["reference"])
-            guessed += source is not linked
+            said[name] = str(source["reference"])
+            guessed |= {name} if source is not linked else set()
         if _patient(row):
             before[_patient(row)] = row
+    said = {name: text for name, text in said.items() if name in ids}
     if not said:
         return Naive(COPY, {}, "n/a, because no row's prior report is known: 'prior_report', or the prior study's row")
-    note = f"The prior report is known of {len(said)} of {len(rows)} studies; the others are not scored."
-    if guessed:
-        note += f" For {guessed} of them it is the patient's row before, taken to be the study before."
+    note = f"The prior report is known of {len(said)} of {len(ids)} studies; the others are not scored."
+    if guessed & said.keys():
+        note += (
+            f" For {len(guessed & said.keys())} of them it is the patient's row before, taken to be the study before."
+        )
     return Naive(COPY, _answers(COPY, said), note)
 
 

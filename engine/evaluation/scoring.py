@@ -61,10 +61,7 @@ class Tally:
         """The part of it about these studies, in the order it has."""
         wanted = set(ids)
         places = [place for place, identity in enumerate(self.ids) if identity in wanted]
-        measures = {
-            name: Measure(measure.rows[places], measure.combine, measure.support[places])
-            for name, measure in self.measures.items()
-        }
+        measures = {name: measure.of(places) for name, measure in self.measures.items()}
         return Tally(tuple(self.ids[at] for at in places), tuple(self.owners[at] for at in places), measures)
 
     def scores(self, *, intervals: bool = True) -> dict[str, Score]:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.datasets.libra import Question
+from engine import paths
+from engine.datasets.libra import Answer, Question, read_answers
 from engine.errors import UsageError
 from engine.jobs.locking import held
 
@@ -84,6 +85,21 @@ def answered(files: Sequence[Path]) -> set[str]:
     return set().union(*(_ids(file) for file in files if file.exists()))
 
 
+def read(answers: Path) -> dict[str, Answer]:
+    """All answers of a contender, also those nobody has put together yet: its processes may still be writing.
+
+    Raises:
+        DatasetError: lines that are no answers.
+    """
+    lines = _together(parts(answers))
+    if not lines:
+        return {}
+    with paths.scratch("answers") as folder:
+        whole = folder / answers.name  # errors name the file by this
+        whole.write_text("".join(lines.values()), encoding="utf-8")
+        return read_answers(whole)
+
+
 def begin(shard: Shard, answers: Path) -> None:
     """Forget what was left out the last time: this process tries its questions again."""
     for file in _failures(answers) if shard.world == 1 else (_said(shard, answers), _said(Shard(), answers)):
@@ -107,10 +123,7 @@ def merge(answers: Path, order: Sequence[str]) -> None:
     found = parts(answers)
     if found == [answers] or not found:
         return
-    lines: dict[str, str] = {}
-    for part in found:
-        for identity, line in _lines(part):
-            lines.setdefault(identity, line)
+    lines = _together(found)
     places = {identity: place for place, identity in enumerate(order)}
     fresh = answers.with_name(f".{answers.name}.{os.getpid()}")
     with fresh.open("w", encoding="utf-8") as stream:
@@ -131,6 +144,15 @@ def _failures(answers: Path) -> list[Path]:
 
 def _said(shard: Shard, answers: Path) -> Path:
     return shard.file(answers).with_suffix(FAILED)
+
+
+def _together(found: Sequence[Path]) -> dict[str, str]:
+    """Question id -> line, of all files; of two answers to one question the first."""
+    lines: dict[str, str] = {}
+    for part in found:
+        for identity, line in _lines(part):
+            lines.setdefault(identity, line)
+    return lines
 
 
 def _ids(part: Path) -> set[str]:

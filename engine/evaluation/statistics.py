@@ -10,7 +10,7 @@ they count.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,18 @@ _CHUNK = 250
 class Measure:
     """``rows`` float64 [studies, k] and ``combine``: sums [..., k] -> score [...] (nan where undefined).
 
-    ``support`` [studies] marks the studies that count for this score, for the number shown beside it.
+    ``support`` [studies] marks the studies that count for this score, for the number shown beside it. ``share``: each
+    study says yes or no, and the score is the share of yes times ``share``; 0 for other scores.
     """
 
     rows: Floats
     combine: Callable[[Floats], Floats]
     support: NDArray[np.bool_]
+    share: float = 0.0
+
+    def of(self, places: Sequence[int]) -> Measure:
+        """The same of some of the studies."""
+        return replace(self, rows=self.rows[places], support=self.support[places])
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,9 @@ def mean(rows: Sequence[float | None], scale: float = 100.0) -> Measure:
     """The mean over the studies whose entry is not None, times ``scale``."""
     counted = np.array([row is not None for row in rows], dtype=bool)
     values = np.array([0.0 if row is None else float(row) for row in rows])
-    return Measure(np.column_stack([values, counted.astype(float)]), lambda sums: scale * ratio(sums), counted)
+    pairs = np.column_stack([values, counted.astype(float)])
+    share = scale if np.isin(values[counted], (0.0, 1.0)).all() else 0.0
+    return Measure(pairs, lambda sums: scale * ratio(sums), counted, share)
 
 
 def touched(rows: Floats) -> NDArray[np.bool_]:
@@ -120,7 +128,24 @@ class Patients:
             return Score(None, studies=studies, note="no study to count")
         if draws is None:
             return Score(value, studies=studies, note="" if self.count > 1 else "one patient: no interval")
-        return Score(value, *_percentiles(draws), studies)
+        low, high = _percentiles(draws)
+        if low < high:
+            return Score(value, low, high, studies)
+        return self._unvaried(measure, value, studies)
+
+    def _unvaried(self, measure: Measure, value: float, studies: int) -> Score:
+        """A score that is the same in every draw, which says nothing of how sure it is.
+
+        Of a share that is none or all, the bound that so many patients leave open: 1 - 0.025^(1/n) (Clopper and
+        Pearson 1934). Of other scores no interval.
+        """
+        patients = len(set(self.index[measure.support].tolist()))
+        if measure.share and value in (0.0, measure.share) and patients:
+            bound = measure.share * (1 - 0.025 ** (1 / patients))
+            if value == 0:
+                return Score(value, 0.0, bound, studies)
+            return Score(value, measure.share - bound, measure.share, studies)
+        return Score(value, studies=studies, note="the same in every draw: no interval")
 
     def compare(self, first: Mapping[str, Measure], second: Mapping[str, Measure]) -> dict[str, Difference]:
         """Second minus first for every measure both have a value of; the same patients are drawn for both."""

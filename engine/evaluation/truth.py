@@ -118,7 +118,8 @@ def read_text(text: str, classes: Mapping[str, Iterable[Finding]]) -> dict[str, 
     states = summary(text)
     found = {}
     for name, members in classes.items():
-        named = [states[member] for member in members if member in states]
+        inside = frozenset(members)
+        named = [state for member, state in states.items() if member in inside]
         if named:
             found[name] = _joined(named)
     if NO_FINDING in classes:  # CheXpert's rule: nothing else is there, devices aside

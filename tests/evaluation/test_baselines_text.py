@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.datasets.libra import read_references
-from engine.evaluation.naive import COPY, NORMAL, WRITTEN, _normal, always_normal, copy_prior, naive
+from engine.datasets.libra import Reference, read_references
+from engine.evaluation.naive import COPY, NORMAL, WRITTEN, _normal, always_normal, copy_prior, naive, rows_of
 from engine.evaluation.scoring import Evaluation
 
 
@@ -30,20 +30,26 @@ ROWS = [
     row("d2", "d2.png", "d1.png", patient="d", study="s"),  # two images of one study: its own report
     row("e1", "e1.png", "e1.png", patient="c"),  # the current image as its own prior
 ]
+IDS = [str(entry["question_id"]) for entry in ROWS]
 
 
 def test_the_prior_report_is_the_one_of_the_prior_image() -> None:
-    found = copy_prior(ROWS)
+    found = copy_prior(ROWS, IDS)
     texts = {name: answer.text for name, answer in found.answers.items()}
     assert texts == {"a2": "Report a1.", "a3": "Told so.", "b2": "Report b1."}
     assert "3 of 10" in found.note and "For 1 of them" in found.note
-    none = copy_prior(ROWS[5:7])
+    none = copy_prior(ROWS[5:7], IDS)
     assert not none.answers and none.note.startswith("n/a, because")
+
+
+def test_a_prior_study_that_is_not_asked_about_is_known_all_the_same() -> None:
+    found = copy_prior(ROWS, ["a2", "c1"])
+    assert list(found.answers) == ["a2"] and "1 of 2" in found.note and "For" not in found.note
 
 
 def test_an_unknown_patient_is_nobody() -> None:
     rows = [row("x", "x.png", "w.png"), row("y", "y.png", "z.png"), row("z", "z.png")]
-    assert {name: answer.text for name, answer in copy_prior(rows).answers.items()} == {"y": "Report z."}
+    assert {name: answer.text for name, answer in copy_prior(rows, "xyz").answers.items()} == {"y": "Report z."}
 
 
 USUAL = "The lungs are clear. No effusion."
@@ -80,7 +86,8 @@ def test_both_are_scored_like_any_answers(tmp_path: Path) -> None:
     ]
     file.write_text("".join(json.dumps(entry) + "\n" for entry in rows))
     evaluation = Evaluation(read_references(file), {})
-    copied, normal = naive(file)
+    assert rows_of(file, {"a1": Reference("Other.")})[0]["reference"] == "Other."
+    copied, normal = naive(rows_of(file), evaluation.ids)
     assert (copied.name, normal.name) == (COPY, NORMAL)
     scores = evaluation.score(copied.answers).scores
     assert scores["finding_f1_micro"].value == 100 and scores["finding_f1_micro"].studies == 1

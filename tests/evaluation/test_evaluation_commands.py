@@ -27,7 +27,12 @@ def test_score_prints_one_object(
     document = json.loads(out)
     assert document["studies"] == 5 and document["patients"] == 4
     assert document["scores"]["BLEU4"]["value"] == 100
-    assert len(document["scores"]["finding_f1_micro"]["interval"]) == 2
+    assert document["scores"]["finding_f1_micro"] == {
+        "value": 100.0,
+        "studies": 5,
+        "note": "the same in every draw: no interval",
+    }
+    assert document["scores"]["missed_comparison_rate"]["interval"][0] == 0
     assert document["scores"]["Bert_score"] == {
         "value": None,
         "note": "n/a, because no BERT checkpoint was given: --bertscore DIR",

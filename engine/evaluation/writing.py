@@ -1,0 +1,156 @@
+"""What scoring leaves in an evaluation's folder: scores.json, scores.csv, cases.jsonl, report.html and report.pdf.
+
+scores.json, by which other programs go:
+
+    {"format", "made", "asked", "studies", "patients", "with_prior", "against", "tested", "tests", "notes", "keys",
+     "models": {name: SYSTEM}, "baselines": {name: SYSTEM}}
+    SYSTEM: {"title", "about", "note", "studies", "patients", "missing", "left_out", "cut_off", "seconds", "precisions",
+             "notes", "scores": {key: SCORE}, "comparison": {"studies", "patients", "differences": {key: DIFFERENCE}},
+             "parts": [{"division", "name", "studies", "patients", "scores": {key: SCORE}}]}
+    SCORE: {"value", "interval"?, "studies", "note"?}    DIFFERENCE: {"value", "interval", "p"?, "p_holm"?}
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.evaluation.assessment import Assessment, System
+from engine.evaluation.folder import FORMAT, now
+from engine.evaluation.keys import KEYS
+from engine.evaluation.report import document
+from engine.evaluation.report_html import to_html
+from engine.evaluation.report_pdf import to_pdf
+from engine.evaluation.statistics import Difference, Score
+
+SCORES, TABLE, CASES, HTML, PDF = "scores.json", "scores.csv", "cases.jsonl", "report.html", "report.pdf"
+
+
+def write(found: Assessment, folder: Path) -> None:
+    """Write all five; each takes the place of an older one when it is complete."""
+    report = document(found, folder.resolve().name)
+    _put(folder / SCORES, (json.dumps(plain(found), ensure_ascii=False, indent=1) + "\n").encode())
+    _put(folder / CASES, "".join(case.to_line() for case in found.cases).encode())
+    _put(folder / HTML, to_html(report).encode())
+    _put(folder / PDF, to_pdf(report))
+    _write_table(folder / TABLE, found)
+
+
+def plain(found: Assessment) -> dict[str, Any]:
+    """scores.json."""
+    return {
+        "format": FORMAT,
+        "made": now(),
+        "asked": found.document["asked"],
+        "studies": found.studies,
+        "patients": found.patients,
+        "with_prior": found.with_prior,
+        "against": found.against,
+        "tested": list(found.tested),
+        "tests": found.tests,
+        "notes": list(found.notes),
+        "keys": {name: {**asdict(key)} for name, key in KEYS.items()},
+        "models": {one.name: _system(one) for one in found.systems if not one.baseline},
+        "baselines": {one.name: _system(one) for one in found.systems if one.baseline},
+    }
+
+
+def shown(score: Score) -> dict[str, Any]:
+    """One score: value, interval and studies, or the reason why there is none."""
+    if score.value is None:
+        return {"value": None, "note": score.note}
+    entry: dict[str, Any] = {"value": round(score.value, 4), "studies": score.studies}
+    if score.low is not None and score.high is not None:
+        entry["interval"] = [round(score.low, 4), round(score.high, 4)]
+    if score.note:
+        entry["note"] = score.note
+    return entry
+
+
+def gained(entry: Difference) -> dict[str, Any]:
+    """One difference; without p where it was not tested."""
+    found: dict[str, Any] = {
+        "value": round(entry.value, 4),
+        "interval": [round(entry.low, 4), round(entry.high, 4)],
+    }
+    return found | {name: round(p, 5) for name, p in (("p", entry.p), ("p_holm", entry.p_holm)) if not math.isnan(p)}
+
+
+def _system(one: System) -> dict[str, Any]:
+    sheet = one.sheet
+    return {
+        "title": one.title,
+        "about": dict(one.about),
+        "note": one.note,
+        "studies": sheet.studies if sheet else 0,
+        "patients": sheet.patients if sheet else 0,
+        "missing": len(sheet.missing) if sheet else None,
+        "left_out": one.left_out,
+        "cut_off": one.cut_off,
+        "seconds": one.seconds,
+        "precisions": list(one.precisions),
+        "notes": list(sheet.notes) if sheet else [],
+        "scores": {key: shown(score) for key, score in sheet.scores.items()} if sheet else {},
+        "comparison": {
+            "studies": one.comparison.studies,
+            "patients": one.comparison.patients,
+            "differences": {key: gained(entry) for key, entry in one.comparison.differences.items()},
+        },
+        "parts": [
+            {
+                "division": part.division,
+                "name": part.name,
+                "studies": part.studies,
+                "patients": part.patients,
+                "scores": {key: shown(score) for key, score in part.scores.items()},
+            }
+            for part in one.parts
+        ],
+    }
+
+
+_COLUMNS = ("system", "part", "score", "value", "low", "high", "studies", "note", "difference", "difference low",
+            "difference high", "p", "p Holm")  # fmt: skip
+
+
+def _write_table(file: Path, found: Assessment) -> None:
+    fresh = _fresh(file)
+    with fresh.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_COLUMNS)
+        for one in found.systems:
+            writer.writerows(_rows(one))
+    fresh.replace(file)
+
+
+def _rows(one: System) -> Iterator[list[object]]:
+    if one.sheet is None:
+        yield [one.name, "", "", "", "", "", 0, one.note, *[""] * 5]
+        return
+    for key, score in one.sheet.scores.items():
+        gain = one.comparison.differences.get(key)
+        said = [gain.value, gain.low, gain.high, gain.p, gain.p_holm] if gain else [""] * 5
+        yield [*_row(one.name, "all", key, score), *("" if isinstance(n, float) and math.isnan(n) else n for n in said)]
+    for part in one.parts:
+        for key, score in part.scores.items():
+            yield [*_row(one.name, f"{part.division}: {part.name}", key, score), *[""] * 5]
+
+
+def _row(system: str, part: str, key: str, score: Score) -> list[object]:
+    return [system, part, key, score.value, score.low, score.high, score.studies, score.note]
+
+
+def _put(file: Path, content: bytes) -> None:
+    fresh = _fresh(file)
+    fresh.write_bytes(content)
+    fresh.replace(file)
+
+
+def _fresh(file: Path) -> Path:
+    return file.with_name(f".{file.name}.{os.getpid()}")
