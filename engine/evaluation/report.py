@@ -25,6 +25,9 @@ from engine.reports import labels
 LEVEL = 0.05
 """Of p values after the correction."""
 
+FEW = 30
+"""Patients below which drawing them again says too little."""
+
 _PRIORS = {
     "true": "each study's own prior, where it has one",
     "dummy": "the current image in place of the prior, still as a pair",
@@ -78,6 +81,8 @@ def _warnings(found: Assessment) -> Iterator[Block]:
     demonstrations = [one.title for one in found.systems if one.about.get("demonstration")]
     if demonstrations:
         yield Text(f"{labels.DEMO_MARK}: {', '.join(demonstrations)}. {labels.DEMO_LINE}", "warning")
+    if found.patients < FEW:
+        yield Text(f"Fewer than {FEW} patients: all intervals are narrower than they should be.", "warning")
     for one in found.systems:
         if not one.baseline and one.sheet is not None and one.sheet.studies < found.studies:
             missing = found.studies - one.sheet.studies

@@ -175,7 +175,14 @@ def test_the_page_is_self_contained_escaped_and_says_what_it_is(found: Assessmen
     assert "script" not in reader.tags and "link" not in reader.tags and "img" not in reader.tags
     assert reader.addresses == [] and "url(" not in page and "default-src 'none'" in page
     text = "".join(reader.text)
-    for said in (labels.RESEARCH_LINE, labels.DEMO_MARK, HOSTILE, "has no answer to 4 of 24 studies", "not CheXbert"):
+    for said in (
+        labels.RESEARCH_LINE,
+        labels.DEMO_MARK,
+        HOSTILE,
+        "no answer to 4 of 24 studies",
+        "not CheXbert",
+        "than 30",
+    ):
         assert said in text
     for said in words(found):
         assert said in text

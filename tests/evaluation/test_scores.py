@@ -14,7 +14,8 @@ from engine.evaluation import wording
 from engine.evaluation.keys import LIBRA_KEYS
 from engine.evaluation.scoring import Evaluation, ScoreSheet
 from engine.evaluation.statistics import Patients
-from engine.evaluation.truth import read_truth
+from engine.evaluation.truth import read_text, read_truth
+from engine.reports.findings import Change, Finding
 
 
 def answers(texts: dict[str, str], **metadata: object) -> dict[str, Answer]:
@@ -175,3 +176,11 @@ def test_written_answers_are_read_back(tmp_path: Path) -> None:
     read = read_answers(file)
     assert {name: answer.text for name, answer in read.items()} == REFERENCES
     assert read["s1"].metadata == {"prior": "dummy"}
+
+
+def test_a_class_of_several_findings_reads_the_same_in_whatever_order_they_are_given() -> None:
+    text = "Stable nodule. The mass has increased."
+    members = (Finding.NODULE, Finding.MASS)
+    forward, backward = (read_text(text, {"Lung Lesion": order}) for order in (members, members[::-1]))
+    assert forward == backward
+    assert forward["Lung Lesion"].change is Change.UNCHANGED
