@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     validate.add_argument("file", type=Path, metavar="FILE", help="training (JSON, JSONL) or evaluation file (JSONL)")
     validate.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (default: the file's own)")
     validate.add_argument(
-        "--against", type=Path, nargs="+", default=[], metavar="FILE", help="held-out files that must share nobody"
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="held-out files; no two of all may share anybody",
     )
     validate.add_argument(
         "--against-images", type=Path, metavar="DIR", help="their folder of images (default: each file's own)"
@@ -91,42 +97,45 @@ def run_validate(args: argparse.Namespace) -> int:
         args.file, args.images, decode=args.decode, workers=args.workers, progress=Progress("validate", "images")
     )
     described = describe(checked.cases, progress=Progress("validate", "reports"))
-    leaks: dict[Path, tuple[Checked, Leakage]] = {}
-    for other in args.against:
-        held_out = check(other, args.against_images, workers=args.workers, progress=Progress(other.name, "images"))
-        leaks[other] = (
-            held_out,
+    held_out = [
+        check(other, args.against_images, workers=args.workers, progress=Progress(other.name, "images"))
+        for other in args.against
+    ]
+    leaks = [
+        (
+            one,
+            other,
             compare(
-                checked.cases,
-                held_out.cases,
+                one.cases,
+                other.cases,
                 threshold=args.similar,
                 pixels=not args.no_pixels,
                 workers=args.workers,
-                progress=Progress(f"compare with {other.name}", "images"),
+                progress=Progress(f"{one.file.name} and {other.file.name}", "images"),
             ),
         )
+        for one, other in combinations([checked, *held_out], 2)
+    ]
     if args.csv:
         write_csv(args.csv, checked)
     if args.json:
         document = checked.to_json() | {
             "description": described.to_json(),
-            "against": {str(other): _leak_document(checked, *found) for other, found in leaks.items()},
+            "leakage": [_leak_document(*found) for found in leaks],
         }
         print(json.dumps(document, ensure_ascii=False))
     else:
         print("\n".join(issue_lines(checked)))
         print("\n".join(["", *figure_lines(described)]))
-        for other, (held_out, leak) in leaks.items():
-            print("\n".join(["", *leak_lines(other.name, checked, held_out, leak)]))
-    bad = not checked.ok or any(not other.ok or leak.people for other, leak in leaks.values())
+        for found in leaks:
+            print("\n".join(["", *leak_lines(*found)]))
+    bad = not all(file.ok for file in (checked, *held_out)) or any(leak.people for _, _, leak in leaks)
     return DatasetError.exit_status if bad else 0
 
 
-def _leak_document(checked: Checked, held_out: Checked, leak: Leakage) -> dict[str, Any]:
-    return leak.to_json(checked.numbers, held_out.numbers) | {
-        "rows": held_out.rows,
-        "errors": sum(issue.severity == "error" for issue in held_out.issues),
-    }
+def _leak_document(one: Checked, other: Checked, leak: Leakage) -> dict[str, Any]:
+    files = {"files": [str(one.file), str(other.file)], "errors_in_second": not other.ok}
+    return files | leak.to_json(one.numbers, other.numbers)
 
 
 def issue_lines(checked: Checked) -> list[str]:
@@ -156,6 +165,8 @@ def issue_lines(checked: Checked) -> list[str]:
 
 def figure_lines(described: Description) -> list[str]:
     """The main figures of a set as lines for people."""
+    from engine.reports import labels
+
     if not described.rows:
         return ["No row can be read."]
     lines = [
@@ -169,7 +180,7 @@ def figure_lines(described: Description) -> list[str]:
         *_value_line("Scripts", described.scripts),
     ]
     if described.findings:
-        lines += ["", "Findings (rule-based, not CheXpert), in answers:"]
+        lines += ["", f"Findings ({labels.EXTRACTOR_LINE}), in answers:"]
         lines.append(f"  {'':<26} present uncertain  denied  changes")
         for found in described.findings:
             changes = ", ".join(f"{name} {count}" for name, count in found.changes.items())
@@ -179,14 +190,16 @@ def figure_lines(described: Description) -> list[str]:
     if comparing:
         some = ", ".join(comparing[:5]) + (", ..." if len(comparing) > 5 else "")
         lines.append(f"{_count(len(comparing), 'row')} without a prior with answers that compare: {some}")
+    if not described.answers:
+        return [*lines, "There are no answers in it."]
     lines.append(f"{_count(described.silent_with_prior, 'row')} with a prior whose answers compare nothing.")
     lines.append(f"{_count(described.repeated_rows, 'row')} with an answer that another row has as well.")
     lines += [f'  {repeated.rows:>6} x "{repeated.text}"' for repeated in described.repeated]
     return lines
 
 
-def leak_lines(name: str, checked: Checked, held_out: Checked, leak: Leakage) -> list[str]:
-    """What is shared with a held-out file, as lines for people."""
+def leak_lines(one: Checked, other: Checked, leak: Leakage) -> list[str]:
+    """What two files share, as lines for people."""
     words = {
         "patient": "patients in both",
         "study": "studies in both",
@@ -194,23 +207,23 @@ def leak_lines(name: str, checked: Checked, held_out: Checked, leak: Leakage) ->
         "pixels": "images in both, saved anew",
         "text": f"pairs of reports at least {leak.threshold:g} alike",
     }
-    lines = [f"Against {name} ({held_out.rows} rows):"]
-    if not held_out.ok:
-        lines.append(f"  Some of its rows cannot be read and were not compared: data validate {name} says which.")
+    lines = [f"{one.file.name} and {other.file.name} ({len(other.cases)} rows):"]
+    if not other.ok:
+        lines.append("  Some rows of the second cannot be used: check it by itself.")
     for kind, what in words.items():
         if kind == "pixels" and not leak.pixels:
             continue
         found = [each for each in leak.shared if each.kind == kind]
         lines.append(f"  {len(found):>7}  {what}")
         for each in found[:LEAKS_SHOWN]:
-            here = _rows([checked.numbers[place] for place in each.first])
-            there = _rows([held_out.numbers[place] for place in each.second])
+            here = _rows([one.numbers[place] for place in each.first])
+            there = _rows([other.numbers[place] for place in each.second])
             alike = f" ({each.similarity:.2f})" if each.similarity is not None else ""
-            lines.append(f"           {here} here, {there} there{alike}")
+            lines.append(f"           {here} and {there}{alike}")
         if len(found) > LEAKS_SHOWN:
             lines.append(f"           ... and {len(found) - LEAKS_SHOWN} more: --json has all of them")
     if leak.common_first or leak.common_second:
-        common = f"{_count(leak.common_first, 'row')} here and {leak.common_second} there"
+        common = f"{_count(leak.common_first, 'row')} and {leak.common_second}"
         lines.append(f"  {common} have wording that many patients have; that is no leakage by itself.")
     lines.append("  Somebody is in both: do not train and judge on these." if leak.people else "  Nobody is in both.")
     return lines

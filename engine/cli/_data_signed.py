@@ -81,8 +81,8 @@ def lines(made: Made, key: Path) -> list[str]:
     """What was made, as lines for people."""
     told = made.manifest
     rows = [
-        f"{told['rows']} rows of {told['patients']} patients, {told['images']} images, {told['with_prior']} rows with "
-        f"a prior, from {told['signed_reports']} signed reports, in {made.output}."
+        f"Rows: {told['rows']}, of {told['patients']} patients, with {told['images']} images; {told['with_prior']} "
+        f"have a prior. Signed reports looked at: {told['signed_reports']}. The set is in {made.output}."
     ]
     if told["left_out"]:
         rows.append("Left out:")
@@ -93,8 +93,8 @@ def lines(made: Made, key: Path) -> list[str]:
     if made.suspected:
         what = "were taken" if told["images_that_may_hold_text"]["taken"] else "were left out"
         rows.append(
-            f"{len(made.suspected)} reports have images that may have text in them and {what}. Open them in the viewer "
-            "and look; --images-looked-at takes them."
+            f"Reports with images that may have text in them: {len(made.suspected)}; they {what}. Open them in the "
+            "viewer and look; --images-looked-at takes them."
         )
     for tally in told["corrections"]["models"][:MODELS_SHOWN]:
         rows += _model_lines(tally)

@@ -1,6 +1,6 @@
 """A data set in figures: who and what is in it, how long its reports are, what they say and what they compare.
 
-What reports say is read by rules (``engine.reports.findings``), not by CheXpert or CheXbert, and only in English.
+What reports say is read by rules (``engine.reports.findings``), not by CheXbert, and only in English.
 Everything is plain values, fit for JSON and for a page. Knows rows, opens no image.
 """
 

@@ -218,16 +218,19 @@ def _patients(rows: Sequence[Dated]) -> Iterator[tuple[int, str, str]]:
         some = "no row names" if nameless == len(rows) else f"{nameless} of {len(rows)} rows do not name"
         yield 0, "no-patient", f"{some} the patient: splitting and leakage by patient cannot be checked for them"
     first: dict[str, tuple[int, str]] = {}
+    told: set[str] = set()
     for row in rows:
         about = row.case.about
         if about.patient and about.sex in ("M", "F"):
             number, sex = first.setdefault(about.patient, (row.number, about.sex))
-            if sex != about.sex:
+            if sex != about.sex and about.patient not in told:
+                told.add(about.patient)
                 yield row.number, "two-sexes", f"the patient of row {number}, there with another sex"
 
 
 def _shared_images(rows: Sequence[Dated], same: Mapping[Path, Path]) -> Iterator[tuple[int, str, str]]:
     owner: dict[Path, tuple[int, str]] = {}
+    told: set[tuple[Path, str]] = set()
     for row in rows:
         images = [same.get(image, image) for image in row.case.images]
         if len(images) == 2 and images[0] == images[1]:
@@ -235,7 +238,8 @@ def _shared_images(rows: Sequence[Dated], same: Mapping[Path, Path]) -> Iterator
         patient = row.case.about.patient
         for image in dict.fromkeys(images) if patient else ():
             number, other = owner.setdefault(image, (row.number, patient))
-            if other != patient:
+            if other != patient and (image, patient) not in told:
+                told.add((image, patient))
                 yield row.number, "image-of-two", f"an image of row {number}, there of another patient"
 
 

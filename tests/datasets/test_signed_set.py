@@ -279,7 +279,7 @@ def test_the_command_reads_the_history_of_the_data_folder(
         told["rows"] == 1
         and told["files"]["train.json"] == hashlib.sha256((output / "train.json").read_bytes()).hexdigest()
     )
-    assert "1 rows of 1 patients" in printed.err and "Anna" not in printed.err and "ller" not in printed.err
+    assert "Rows: 1, of 1 patients" in printed.err and "Anna" not in printed.err and "ller" not in printed.err
     key = Path(told["key"])
     assert key.is_relative_to(home) and stat.S_IMODE(key.stat().st_mode) == 0o600
     assert re.fullmatch(r"r[0-9a-f]{16}", next(iter(json.loads(key.read_text())["rows"])))
