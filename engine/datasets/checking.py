@@ -28,7 +28,7 @@ Severity = Literal["error", "warning"]
 
 WARNINGS = frozenset(
     "key-twice long-text odd-value empty-reference no-patient two-sexes same-image image-of-two prior-after "
-    "answer-repeated".split()
+    "answer-repeated image-form".split()
 )
 """Kinds of issue that are warnings; all others are errors."""
 
@@ -46,7 +46,6 @@ KINDS: Mapping[str, str] = {
     "image-empty": "an empty image file",
     "image-not-an-image": "a file that is no image",
     "image-damaged": "a damaged image",
-    "image-form": "an image that training does not read",
     "two-patients": "current and prior of two patients",
     "no-conversation": "no conversation",
     "first-turn": "a first turn that is not the human's",
@@ -57,6 +56,7 @@ KINDS: Mapping[str, str] = {
     "image-marks": "not one <image> in the first turn",
     "bad-value": "a value of the wrong kind",
     "too-long": "longer than the model's limit",
+    "image-form": "an image that only our own training reads",
     "key-twice": "a key given twice",
     "long-text": "an overlong text",
     "odd-value": "an odd value",
@@ -227,10 +227,14 @@ def _of_images(
                 yield (
                     number,
                     "image-form",
-                    f"the {which} is a DICOM file; training reads PNG and JPEG: {image.name}",
+                    f"the {which} is a DICOM file, which LLaMA-Factory does not read: {image.name}",
                 )
             elif form == "training" and found.bits > 8:
-                yield number, "image-form", f"the {which} has 16 bits; training reads 8: {image.name}"
+                yield (
+                    number,
+                    "image-form",
+                    f"the {which} has 16 bits, which LLaMA-Factory cuts off at 255: {image.name}",
+                )
         patients = {seen[image].patient for image in images} - {""}
         if len(patients) > 1:
             yield number, "two-patients", "current and prior are DICOM files of two patients"
