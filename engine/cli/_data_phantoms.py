@@ -22,7 +22,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--seed", type=int, default=0, metavar="S", help="other seeds give other patients (default 0)"
     )
     phantoms.add_argument(
-        "--site", choices=("a", "b"), default="a", help="exposure, wording and frequencies (default a)"
+        "--site", choices=("a", "b", "c"), default="a", help="exposure, wording and frequencies (default a)"
     )
     phantoms.add_argument(
         "--split",

@@ -47,8 +47,10 @@ def band_of(size: float) -> str:
 class Site:
     """A place where films are made and read: its exposure habits, its patients and its wording.
 
-    ``name`` also seeds which of several phrases the readers of this site prefer. ``rates`` holds the probability of
-    each finding and device in the current film, in the order of `FINDINGS` + `DEVICES`.
+    ``name`` also seeds which of several phrases the readers of this site prefer, and the order they are used to;
+    ``habit`` is how many times more often they take such a phrase, ``order`` the share of the reports in that order.
+    ``rates`` holds the probability of each finding and device in the current film, in the order of `FINDINGS` +
+    `DEVICES`.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Site:
     rates: tuple[float, ...] = (0.28, 0.26, 0.22, 0.28, 0.24, 0.24, 0.22, 0.17, 0.18, 0.16)
     square: float = 0.5
     inverted: float = 0.2
+    habit: float = 4.0
+    order: float = 0.0
 
 
 @dataclass(frozen=True)

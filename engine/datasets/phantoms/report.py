@@ -102,8 +102,11 @@ class _Writer:
         kept_back = held_out(key, len(templates))
         if kept_back:
             templates = tuple(t for i, t in enumerate(templates) if (i in kept_back) == (self.split == "test"))
-        weights = np.array([1 + 3 * (zlib.crc32(f"{self.site.name}:{t}".encode()) % 2) for t in templates], float)
+        weights = np.array([self.site.habit if self._preferred(t) else 1.0 for t in templates])
         return templates[int(self.rng.choice(len(templates), p=weights / weights.sum()))]
+
+    def _preferred(self, words: str) -> bool:
+        return bool(zlib.crc32(f"{self.site.name}:{words}".encode()) % 2)
 
     def pick(self, words: tuple[str, ...]) -> str:
         """The first word mostly, else one of the others."""
@@ -139,7 +142,10 @@ class _Writer:
                 partner[first], partner[second] = second, first
         out: list[str] = []
         done: set[str] = set()
-        for name in ORDERS[int(self.rng.choice(3, p=(0.4, 0.35, 0.25)))]:
+        order = ORDERS[int(self.rng.choice(3, p=(0.4, 0.35, 0.25)))]
+        if self.site.order and self.rng.random() < self.site.order:
+            order = ORDERS[zlib.crc32(self.site.name.encode()) % len(ORDERS)]
+        for name in order:
             if name == "devices":
                 out += [self.present(by_name[device]) for device in DEVICES if device in by_name]
             elif name in by_name:

@@ -1,4 +1,4 @@
-"""Two sites whose films, patients and phrases differ, for training at one and testing at the other."""
+"""Sites whose films, patients and phrases differ, for training at one and testing, or training on, at another."""
 
 from __future__ import annotations
 
@@ -20,4 +20,20 @@ SITE_B = Site(
     square=0.2,
     inverted=0.5,
 )
-SITES = {site.name: site for site in (SITE_A, SITE_B)}
+SITE_C = Site(
+    name="c",
+    brightness=-0.1,
+    contrast=0.75,
+    noise=2.2,
+    scatter=1.6,
+    gamma=1.3,
+    portable=0.8,
+    collimated=0.9,
+    marker="side",
+    square=0.1,
+    habit=40.0,
+    order=0.9,
+)
+"""A small house with an old film system and a style of its own in its reports."""
+
+SITES = {site.name: site for site in (SITE_A, SITE_B, SITE_C)}
