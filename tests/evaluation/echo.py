@@ -1,13 +1,14 @@
 """A model that answers at once: with its name and its question. Drives evaluation without weights.
 
-``python echo.py FOLDER ARGUMENTS`` runs launch.py's command ARGUMENTS with such models in place of real ones; a file
-``FOLDER/slow`` has each answer take a while.
+``python echo.py FOLDER ARGUMENTS`` runs launch.py's command ARGUMENTS with such models in place of real ones; while
+there is a file ``FOLDER/hold-RANK``, the process of that rank waits after some answers.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,16 +24,16 @@ from engine.errors import IntervalError
 
 
 class Echo:
-    """Answers "NAME: QUESTION"; ``fails`` is raised after so many answers."""
+    """Answers "NAME: QUESTION"; after so many answers ``fails`` is raised, or it waits while ``hold`` exists."""
 
     def __init__(
-        self, name: str, *, fails: IntervalError | None = None, after: int = 0, wait: float = 0, **info: Any
+        self, name: str, *, fails: IntervalError | None = None, after: int = 0, hold: Path | None = None, **info: Any
     ) -> None:
         values = dict.fromkeys(ModelInfo.__dataclass_fields__, "x") | {"dtype": "float32", "quantization": "none"}
         said = {"sha256": name * 4, "name": name, "parameters": 1, "demonstration": False}
         self.info = ModelInfo(**(values | said | info))
         self.answered = 0
-        self._fails, self._after, self._wait = fails, after, wait
+        self._fails, self._after, self._hold = fails, after, hold
 
     def draft_many(
         self, items: Sequence[Item], *, decoding: Decoding | None, batch_size: BatchSize
@@ -41,7 +42,8 @@ class Echo:
             if self._fails is not None and self.answered >= self._after:
                 yield place, self._fails
                 continue
-            time.sleep(self._wait)
+            while self._hold is not None and self._hold.exists() and self.answered >= self._after:
+                time.sleep(0.01)
             self.answered += 1
             yield place, Draft(
                 text=f"{self.info.name}: {asking.prompt}", token_ids=(1,), prompt_token_ids=(), sequences=(),
@@ -85,7 +87,8 @@ def main(folder: Path, arguments: list[str]) -> int:
     from engine.cli import _loading
 
     def load(args: argparse.Namespace) -> Echo:
-        return Echo(Path(args.adapter or args.model).name, wait=0.02 if (folder / "slow").exists() else 0)
+        hold = folder / f"hold-{os.environ.get('RANK', '0')}"
+        return Echo(Path(args.adapter or args.model).name, hold=hold, after=3)
 
     _loading.load = load  # type: ignore[assignment]
     return cli.main(arguments)

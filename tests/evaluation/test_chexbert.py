@@ -104,7 +104,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(ModelError, match="more than weights"):
         CheXbert(other)
     assert not proof.exists()
-    file.write_bytes(pickle.dumps(Harmful(proof)))
+    file.write_bytes(pickle.dumps(Harmful(proof), protocol=2))
     with pytest.raises(ModelError):
         CheXbert(other)
     assert not proof.exists()

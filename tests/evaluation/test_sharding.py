@@ -45,7 +45,7 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
 
 def test_two_processes_and_one_that_was_killed(tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]) -> None:
     answers = tmp_path / "out" / "answers"
-    (tmp_path / "slow").touch()
+    (tmp_path / "hold-1").touch()
     first, second = start(0, 2), start(1, 2)
     part = answers / "model.part-1-of-2.jsonl"
     end = time.monotonic() + 60
