@@ -4,8 +4,9 @@
     {"question_id", "image": path | [current, prior], "text", "reference"?}
     {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
 
-Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`), and of what
-kind the question is: "question_type". Libra's own code passes over these keys.
+Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`), of what
+kind the question is ("question_type") and what was reported of the prior ("prior_report"). Libra's own code passes over
+these keys.
 
 Everything wrong in a file is reported at once, row by row (`DatasetError.rows`); what is returned is valid. Image paths
 are relative to a folder of the caller's choice (by default the file's own) and never leave it; addresses are refused.
@@ -59,7 +60,8 @@ UNSAID = About()
 class TrainingSample:
     """One conversation about one image or two (current, then prior). ``turns`` are (question, answer) pairs.
 
-    ``kind`` is what sort of question it is, as its data set names it; "" where that is not said.
+    ``kind`` is what sort of question it is, as its data set names it, ``prior_report`` what was reported of the prior;
+    "" where that is not said.
     """
 
     id: str
@@ -67,6 +69,7 @@ class TrainingSample:
     turns: tuple[tuple[str, str], ...]
     about: About = UNSAID
     kind: str = ""
+    prior_report: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Question:
     reference: str | None = None
     about: About = UNSAID
     kind: str = ""
+    prior_report: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def training_row(sample: TrainingSample, folder: Path) -> dict[str, Any]:
         for speaker, value in zip(("human", "gpt"), turn, strict=True)
     ]
     row = {"id": sample.id, "image": _names(sample.images, folder), "conversations": conversation}
-    return row | sample.about.keys() | _kind_key(sample.kind)
+    return row | sample.about.keys() | _further(sample)
 
 
 def question_row(question: Question, folder: Path) -> dict[str, Any]:
@@ -202,7 +206,7 @@ def question_row(question: Question, folder: Path) -> dict[str, Any]:
     }
     if question.reference is not None:
         row["reference"] = question.reference
-    return row | question.about.keys() | _kind_key(question.kind)
+    return row | question.about.keys() | _further(question)
 
 
 def _names(images: Sequence[Path], folder: Path) -> str | list[str]:
@@ -210,8 +214,9 @@ def _names(images: Sequence[Path], folder: Path) -> str | list[str]:
     return posix[0] if len(posix) == 1 else posix
 
 
-def _kind_key(kind: str) -> dict[str, str]:
-    return {"question_type": kind} if kind else {}
+def _further(row: TrainingSample | Question) -> dict[str, str]:
+    """The keys that a row has only where something is said under them."""
+    return {key: text for key, text in (("question_type", row.kind), ("prior_report", row.prior_report)) if text}
 
 
 def _listed(file: Path) -> list[object]:
@@ -333,6 +338,13 @@ def _about(record: Mapping[str, Any]) -> About:
     )
 
 
+def _prior_report(record: Mapping[str, Any]) -> str:
+    value = record.get("prior_report", "")
+    if not isinstance(value, str):
+        raise ValueError("'prior_report' must be a text")
+    return value.strip()
+
+
 def _kind(record: Mapping[str, Any]) -> str:
     value = record.get("question_type")
     if value is not None and not isinstance(value, str):
@@ -355,7 +367,8 @@ def as_sample(row: object, folder: Path) -> TrainingSample:
     if values[0].count(IMAGE_TEXT) != 1 or any(IMAGE_TEXT in value for value in values[1:]):
         raise ValueError(f"the first human turn, and only it, must hold one {IMAGE_TEXT}")
     turns = tuple(zip(values[::2], values[1::2], strict=True))
-    return TrainingSample(_identity(record, "id"), _images(record, folder), turns, _about(record), _kind(record))
+    said = _about(record), _kind(record), _prior_report(record)
+    return TrainingSample(_identity(record, "id"), _images(record, folder), turns, *said)
 
 
 def as_question(row: object, folder: Path) -> Question:
@@ -365,7 +378,8 @@ def as_question(row: object, folder: Path) -> Question:
     if reference is not None and not isinstance(reference, str):
         raise ValueError("'reference' must be a text")
     identity, text = _identity(record, "question_id"), _text(record, "text")
-    return Question(identity, _images(record, folder), text, reference, _about(record), _kind(record))
+    said = _about(record), _kind(record), _prior_report(record)
+    return Question(identity, _images(record, folder), text, reference, *said)
 
 
 def _reference(row: object) -> tuple[str, Reference]:

@@ -110,7 +110,7 @@ class SplitFiles:
             return
         for asked, answer in sample.turns:
             text = asked.removeprefix(MARKER)
-            question = Question(sample.id, sample.images, text, answer, sample.about, sample.kind)
+            question = Question(sample.id, sample.images, text, answer, sample.about, sample.kind, sample.prior_report)
             stream.write(json.dumps(question_row(question, self._images), ensure_ascii=False) + "\n")
 
     def summarise(self, inputs: Iterable[Path], choice: Mapping[str, Any], tally: Tally) -> dict[str, Any]:

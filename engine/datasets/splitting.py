@@ -151,7 +151,9 @@ def as_questions(samples: Iterable[TrainingSample]) -> list[Question]:
         for number, (asked, answer) in enumerate(sample.turns, 1):
             name = sample.id if number == 1 else f"{sample.id}#{number}"
             text = asked.replace(IMAGE_TEXT, "").strip()
-            questions.append(Question(name, sample.images, text, answer, sample.about, sample.kind))
+            questions.append(
+                Question(name, sample.images, text, answer, sample.about, sample.kind, sample.prior_report)
+            )
     return questions
 
 

@@ -28,6 +28,7 @@ from engine.datasets.phantoms.model import Case, Film, FindingTruth, Site
 from engine.datasets.phantoms.picture import coarse_masks, render, show
 from engine.datasets.phantoms.sampling import sample_case
 from engine.datasets.phantoms.sites import SITE_A
+from engine.datasets.phantoms.visits import visits
 from engine.errors import UsageError
 
 QUESTION = "Provide a detailed description of the findings in the radiology image."
@@ -131,10 +132,10 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def _write_chunk(folder: Path, site: Site, split: str, size: int, seeds: range) -> list[tuple[Any, Any, Any]]:
-    return [_write_case(folder, sample_case(seed, site=site, split=split), size) for seed in seeds]
+    return [_write_case(folder, sample_case(seed, site=site, split=split), site, size) for seed in seeds]
 
 
-def _write_case(folder: Path, case: Case, size: int) -> tuple[Any, Any, Any]:
+def _write_case(folder: Path, case: Case, site: Site, size: int) -> tuple[Any, Any, Any]:
     names = [f"images/{case.id}.png"]
     masks = {"current": _write_film(folder / names[0], case.current, size)}
     if case.prior is not None:
@@ -143,10 +144,16 @@ def _write_case(folder: Path, case: Case, size: int) -> tuple[Any, Any, Any]:
     question = prompt(case)
     image = names if len(names) > 1 else names[0]
     conversation = [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": case.findings_text}]
-    about = _about(case).keys()
+    about = _about(case).keys() | _prior_report(case, site)
     sample = {"id": case.id, "image": image, "conversations": conversation} | about
     asked = {"question_id": case.id, "image": image, "text": question, "reference": case.findings_text} | about
     return sample, asked, describe(case) | {"masks": masks}
+
+
+def _prior_report(case: Case, site: Site) -> dict[str, str]:
+    """What was reported of the prior film, where there is one."""
+    before = [visit for visit in visits(case, site) if case.prior is not None and visit.film is case.prior]
+    return {"prior_report": before[0].text.findings} if before else {}
 
 
 def _about(case: Case) -> About:
