@@ -137,15 +137,16 @@ def test_it_goes_on_where_it_was_and_keeps_what_there_is(tmp_path: Path, models:
     assert len(read_answers(folder.answers("first"))) == 4
 
 
-@pytest.mark.parametrize("other", [{"dtype": "bfloat16"}, {"quantization": "nf4"}, {"sha256": "other"}])
-def test_another_precision_or_model_does_not_go_on(tmp_path: Path, models: Path, other: dict[str, str]) -> None:
+def test_another_precision_or_model_does_not_go_on(tmp_path: Path, models: Path) -> None:
     folder, questions = evaluation(tmp_path)
     found = contenders([str(models / "first")])
     run(folder, found, questions[:2], lambda one: Echo(one.name), Way(Decoding()))
-    again = run(folder, found, questions, lambda one: Echo(one.name, **other), Way(Decoding(), resume=True))
-    assert isinstance(again[0].error, UsageError)
-    if "sha256" not in other:
-        assert "--dtype float32 --quantization none" in str(again[0].error)
+    for other in ({"dtype": "bfloat16"}, {"quantization": "nf4"}, {"sha256": "other"}):
+        engine = Echo("first", **other)
+        (again,) = run(folder, found, questions, lambda _, engine=engine: engine, Way(Decoding(), resume=True))
+        assert isinstance(again.error, UsageError)
+        if "sha256" not in other:
+            assert "--dtype float32 --quantization none" in str(again.error)
     assert len(read_answers(folder.answers("first"))) == 2
 
 
