@@ -39,15 +39,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first: what drives a browser comes last, what starts the launcher just before it."""
-
-    def weight(item: pytest.Item) -> int:
+    """Mark what drives a browser, and put it last."""
+    for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
-            return 2
-        return int("door" in item.path.parts)
-
-    items.sort(key=weight)
+            item.add_marker("browser")
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """Check the code and run all tests, as CI does.
 
-Format, lint, types, the floors of the engine, then the tests. Everything runs even when something before it failed; the
-exit status is 0 only if all of it passed. Arguments after -- go to pytest, e.g. `test -- tests/imaging -x`.
+Format, lint, types, the floors of the engine, then the tests: several at once, and those that drive a browser one after
+the other. Everything runs even when something before it failed; the exit status is 0 only if all of it passed.
+Arguments after -- go to pytest, e.g. `test -- tests/imaging -x`.
 
 On Debian as root the programs that the tests need are installed first. Elsewhere a test whose program is missing is
 skipped and says so; where the environment variable CI is set, such a skip is a failure.
@@ -28,6 +29,10 @@ DEBIAN_PACKAGES = {
     "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
     "wordnet-base": "/usr/share/wordnet/data.noun",
 }
+
+
+NO_TESTS = 5
+"""pytest's exit status where none of the tests it was asked for is of this step."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,9 @@ class Counts:
         failed = total("failures") + total("errors")
         return cls(total("tests") - failed - total("skipped"), failed, total("skipped"))
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
 
@@ -84,26 +92,35 @@ def run(args: argparse.Namespace) -> int:
             "OMP_NUM_THREADS": "1",
         }
         python = sys.executable
-        junit = scratch / "junit.xml"
+        which = "not nothing" if args.all else "not slow"
+
+        def tests(name: str, kind: str, *more: str) -> list[str]:
+            return [
+                *(python, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}"),
+                *(f"--basetemp={scratch / name}", f"--junitxml={scratch / name}.xml", "--durations=10"),
+                *("-m", f"{kind} and {which}", *more, *args.pytest),
+            ]
+
         commands = {
             "format": [python, "-m", "ruff", "format", "--check", "--quiet", "."],
             "lint": [python, "-m", "ruff", "check", "--quiet", "--output-format", "concise", "."],
             "types": [python, "-m", "mypy"],
             "floors": [str(Path(sysconfig.get_path("scripts")) / "lint-imports"), "--no-cache", "--no-logo"],
-            "tests": [
-                *(python, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}"),
-                *(f"--basetemp={scratch / 'tmp'}", f"--junitxml={junit}", "--durations=10"),
-                *(("-m", "slow or not slow") if args.all else ()),
-                *args.pytest,
-            ],
+            "tests": tests("tests", "not browser", "-n", str(workers()), "--dist", "loadfile"),
+            "browser": tests("browser", "browser"),
         }
         steps = [_step(name, command, environment) for name, command in commands.items()]
-        counts = Counts.read(junit)
+        counts = Counts.read(scratch / "tests.xml") + Counts.read(scratch / "browser.xml")
     print()
     for step in steps:
         print(f"{step.name:8} {'passed' if step.passed else 'FAILED'} {step.seconds:7.1f} s")
     print(counts, flush=True)
-    return 0 if all(step.passed for step in steps) else 1
+    return 0 if all(step.passed for step in steps) and counts.passed else 1
+
+
+def workers() -> int:
+    """Processes that run tests at once: as many as there are cores, four at most for their memory's sake."""
+    return min(os.cpu_count() or 1, 4)
 
 
 def install_programs() -> None:
@@ -134,4 +151,5 @@ def _step(name: str, command: list[str], environment: dict[str, str]) -> Step:
     print(f"== {name}", flush=True)
     started = time.monotonic()
     done = subprocess.run(command, cwd=paths.PROJECT, env=environment, stdin=subprocess.DEVNULL)
-    return Step(name, done.returncode == 0, time.monotonic() - started)
+    passed = done.returncode in (0, NO_TESTS if name in ("tests", "browser") else 0)
+    return Step(name, passed, time.monotonic() - started)

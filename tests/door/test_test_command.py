@@ -37,12 +37,12 @@ def test_a_run_that_was_cut_off_counts_as_a_failure(tmp_path: Path, text: str | 
     assert str(command.Counts.read(junit)) == "0 passed, 1 failed"
 
 
-@pytest.mark.parametrize(("failing", "status"), [(None, 0), ("lint", 1), ("tests", 1)])
+@pytest.mark.parametrize(("failing", "status"), [(None, 0), ("lint", 1), ("tests", 1), ("browser", 1)])
 def test_every_step_runs_and_any_failure_counts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], home: Path, failing: str | None, status: int
 ) -> None:
     called: list[list[str]] = []
-    order = ("format", "lint", "types", "floors", "tests")
+    order = ("format", "lint", "types", "floors", "tests", "browser")
 
     def run(words: list[str], **options: Any) -> SimpleNamespace:
         called.append(words)
@@ -55,11 +55,12 @@ def test_every_step_runs_and_any_failure_counts(
     monkeypatch.setattr(command.subprocess, "run", run)
     monkeypatch.setattr(command, "install_programs", lambda: None)
     assert command.run(argparse.Namespace(all=True, pytest=["-k", "door"])) == status
-    assert len(called) == 5
-    assert called[-1][-4:] == ["-m", "slow or not slow", "-k", "door"]
+    assert len(called) == 6
+    assert called[-1][-4:] == ["-m", "browser and not nothing", "-k", "door"]
+    assert called[-2][-2:] == ["-k", "door"] and "not browser and not nothing" in called[-2]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "14 passed, 3 failed, 3 skipped"
-    assert [line.split()[1] for line in lines[-6:-1]] == ["FAILED" if step == failing else "passed" for step in order]
+    assert lines[-1] == "28 passed, 6 failed, 6 skipped"
+    assert [line.split()[1] for line in lines[-7:-1]] == ["FAILED" if step == failing else "passed" for step in order]
 
 
 def test_programs_are_installed_only_where_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
