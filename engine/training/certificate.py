@@ -5,13 +5,17 @@ logits are compared position by position, in float32. A file in float32 has to a
 logit) and to write the same greedy texts. A file in 16 bits has other weights than base and adapter by its rounding:
 there the certificate says how often the likeliest next token is the same and how far the distributions are apart, and
 asks for 98 % and 0.01 nats.
+
+A file that is stored quantised is another model, near to base and adapter and not the same: there the same figures are
+given without a verdict of sameness. Only a file that is plainly broken does not pass: half of the likeliest tokens
+others, or a divergence of a nat, is more than nf4 does to a small model. Whether it is good enough an evaluation says.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +37,9 @@ LARGEST = 1e-4
 """Of the largest logit: what float32 may differ by."""
 
 TOP, DIVERGENCE = 0.98, 0.01
+BROKEN_TOP, BROKEN_DIVERGENCE = 0.5, 1.0
+"""Of a quantised file: beyond these it was not written as it should have been."""
+
 TOKENS = 64
 CASES = 20
 
@@ -44,13 +51,15 @@ class Certificate:
     """What the comparison gave.
 
     Attributes:
-        passed: whether the merged model may stand for base and adapter.
+        passed: whether the merged model may stand for base and adapter; of a quantised one, that it is not broken.
         dtype: of the merged file.
         cases, positions: what was compared.
         largest_difference, largest_logit: over all positions, in float32.
         top_agreement: share of the positions whose likeliest next token is the same.
         divergence: Kullback-Leibler divergence of the merged from the other, mean over positions, nats.
         same_texts: cases whose greedy texts are the same to the last token.
+        quantization: "none", or how the file's layers are stored; ``dtype`` is then that of everything else.
+        sha256, made_of: of the merged weights, and of base and adapter, as drafts name them (``ModelInfo.sha256``).
     """
 
     passed: bool
@@ -62,15 +71,28 @@ class Certificate:
     top_agreement: float
     divergence: float
     same_texts: int
+    quantization: str = "none"
+    sha256: str = ""
+    made_of: str = ""
+
+    @property
+    def relative(self) -> float:
+        """The largest difference of a logit, of the largest logit."""
+        return self.largest_difference / self.largest_logit if self.largest_logit else 0.0
 
     def words(self) -> str:
         """One sentence for a person."""
-        relative = self.largest_difference / self.largest_logit if self.largest_logit else 0.0
-        verdict = "The merged model is base and adapter" if self.passed else "The merged model is NOT base and adapter"
+        if self.quantization != "none":
+            near = "near to base and adapter, not the same" if self.passed else "BROKEN, far from base and adapter"
+            verdict = f"Quantised to {self.quantization}: {near} (divergence {self.divergence:.3f} nats)"
+        else:
+            verdict = "The merged model is base and adapter"
+            verdict = verdict if self.passed else verdict.replace(" is ", " is NOT ")
+        stored = self.dtype if self.quantization == "none" else f"{self.quantization}, the rest {self.dtype}"
         return (
-            f"{verdict}: on {self.cases} cases the logits differ by at most {relative:.1e} of the largest, the "
+            f"{verdict}: on {self.cases} cases the logits differ by at most {self.relative:.1e} of the largest, the "
             f"likeliest token is the same at {100 * self.top_agreement:.2f} % of {self.positions} positions, and "
-            f"{self.same_texts} of {self.cases} texts are the same ({self.dtype})."
+            f"{self.same_texts} of {self.cases} texts are the same ({stored})."
         )
 
 
@@ -92,12 +114,20 @@ def certify(
     total = 2 * len(questions)
     first = load_model(adapter, base=base, dtype="float32", device="cpu", merge=False)
     expected, texts = _read(first, questions, None, lambda done: report(done, total))
+    made_of = first.info.sha256
     del first
     gc.collect()
     second = load_model(merged, dtype="float32", device="cpu")
     found, written = _read(second, questions, texts, lambda done: report(len(questions) + done, total))
-    dtype = weights.look(merged).dtype
-    return _compared(expected, found, texts, written, dtype)
+    compared = _compared(expected, found, texts, written, _dtype(merged), second.info.quantization)
+    return replace(compared, sha256=second.info.sha256, made_of=made_of)
+
+
+def _dtype(merged: Path) -> str:
+    """The dtype of most of the file's values, those that are stored quantised aside."""
+    found = weights.look(merged)
+    floats = {name: entry for name, entry in found.entries.items() if "float" in entry.dtype}
+    return replace(found, entries=floats).dtype
 
 
 def _read(
@@ -133,14 +163,21 @@ def _logits(loaded: LoadedModel, ids: list[int], comparison: Comparison, tokens:
 
 
 def _compared(
-    expected: Sequence[Tensor], found: Sequence[Tensor], texts: list[list[int]], written: list[list[int]], dtype: str
+    expected: Sequence[Tensor],
+    found: Sequence[Tensor],
+    texts: list[list[int]],
+    written: list[list[int]],
+    dtype: str,
+    quantization: str,
 ) -> Certificate:
     one, two = torch.cat(list(expected)), torch.cat(list(found))
     difference, scale = float((one - two).abs().max()), float(one.abs().max())
     top = float((one.argmax(1) == two.argmax(1)).float().mean())
     divergence = float(F.kl_div(two.log_softmax(1), one.log_softmax(1), reduction="batchmean", log_target=True))
     same = sum(a == b for a, b in zip(texts, written, strict=True))
-    if dtype == "float32":
+    if quantization != "none":
+        passed = top >= BROKEN_TOP and divergence <= BROKEN_DIVERGENCE
+    elif dtype == "float32":
         passed = difference <= LARGEST * scale and same == len(texts)
     else:
         passed = top >= TOP and divergence <= DIVERGENCE
@@ -154,4 +191,5 @@ def _compared(
         top_agreement=top,
         divergence=max(0.0, divergence),
         same_texts=same,
+        quantization=quantization,
     )

@@ -207,7 +207,7 @@ def test_a_sample_is_shown_as_the_model_gets_it(phantoms: Path) -> None:
 
 def test_the_recipes_to_begin_with_are_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = presets()
-    assert {"demo-site-b", "libra-stage-1", "libra-stage-2", "small-data", "demo"} <= {one.key for one in found}
+    assert {"demo-site-c", "libra-stage-1", "libra-stage-2", "small-data", "demo"} <= {one.key for one in found}
     monkeypatch.setattr(Path, "is_file", lambda path: True)  # the data sets they name are still to be made
     for preset in found:
         assert preset.title and preset.help
