@@ -19,7 +19,7 @@ from engine.errors import UsageError
 from engine.training.recipe import Stage
 
 Named = Sequence[tuple[str, nn.Parameter]]
-BETAS = (0.9, 0.98)
+BETAS = (0.9, 0.999)
 MUON_RATE = 2.0
 """Muon's learning rate as a multiple of AdamW's, with updates scaled to AdamW's usual size."""
 
