@@ -1,4 +1,4 @@
-"""Train a model as a recipe says, go on with a run that was interrupted, or say what a run is doing.
+"""Train a model as a recipe says, go on with a run that was interrupted, or check a recipe before it is run.
 
 Recipes to begin with are in engine/training/recipes. A run is stopped at a checkpoint by Ctrl-C, by SIGTERM or by a
 file STOP in its folder; `train --resume RUN` goes on. On several GPUs or machines: `torchrun ... launch.py --no-venv
@@ -23,12 +23,21 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     parser.add_argument("--output", type=Path, metavar="RUN", help="the run's folder, instead of the recipe's")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="train nothing: say what is wrong with the recipe's files and what memory it would take; exit status 3 if "
+        "it cannot be started",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and name the folder of the result; losses go to stderr while it runs."""
     from engine.errors import UsageError
+
+    if args.check:
+        return _check(args)
     from engine.training.run import resume, run
 
     if args.resume is not None and args.output is not None:
@@ -39,6 +48,19 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"The trained model is in {model}.", file=sys.stderr)
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Say what is to be said before a run is begun."""
+    from engine.cli import _train_check
+    from engine.errors import DatasetError, UsageError
+    from engine.training.recipe import read_recipe
+
+    if args.recipe is None:
+        raise UsageError("--check looks at a recipe: name its file.")
+    verdict = _train_check.check(read_recipe(args.recipe))
+    print(json.dumps(verdict.to_json(), ensure_ascii=False) if args.json else "\n".join(verdict.lines()))
+    return 0 if verdict.ok else DatasetError.exit_status
 
 
 def _report(stage: str, figures: dict[str, float]) -> None:

@@ -1,0 +1,166 @@
+"""A new run: a preset, the form, the YAML that both make, the check, the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from textwrap import dedent
+
+import streamlit as st
+
+from trainer_ui import addresses, errors, navigation
+from trainer_ui.components import recipe_form
+from trainer_ui.components.words import literal
+from trainer_ui.services import datasets, places, recipe_checks, recipes, runs
+from trainer_ui.services.recipe_checks import Check, Finding
+
+DRAFT = "train-draft"
+_YAML, _PRESET = "train-yaml", "train-preset"
+YAML_HEIGHT = 460
+EVERY_S = 1.0
+SIGNS = {"error": ":red[**Stops it**]", "warning": ":orange[**To know**]", "ok": ":green[**Good**]"}
+
+
+def show() -> None:
+    """The form, from a preset to the start."""
+    if not any(data.training for data in datasets.found()):
+        st.info("A run needs samples to learn from, and there are none yet.")
+        st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
+    if DRAFT not in st.session_state:
+        st.session_state[DRAFT] = recipes.draft()
+    _begin_with()
+    form, written = st.tabs(["Form", "YAML"])
+    with form, errors.shown():
+        content = recipes.document(st.session_state[DRAFT])
+        if content is None:
+            st.warning("The YAML cannot be read, so there is no form of it. It comes back when the YAML is set right.")
+        else:
+            recipe_form.show(content, change)
+    with written:
+        _yaml()
+    with st.container(border=True), errors.shown():
+        _start(st.session_state[DRAFT])
+
+
+def change(edit: Callable[[str], str]) -> None:
+    """Change the recipe that is being written, and keep it; what cannot be changed is said, and nothing is lost."""
+    try:
+        put(edit(st.session_state[DRAFT]))
+    except Exception as error:
+        st.toast(literal(errors.sentence(error)))
+
+
+def put(text: str) -> None:
+    """Write another recipe from here on; it is there again after a reload."""
+    st.session_state[DRAFT] = text
+    recipes.keep(text)
+
+
+def _begin_with() -> None:
+    found = {preset.key: preset for preset in recipes.presets()}
+    with st.container(border=True, key="presets"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            key = st.selectbox("Begin with", list(found), format_func=lambda one: found[one].title, key=_PRESET)
+            st.button(
+                "Fill in the form",
+                key="take-preset",
+                on_click=change,
+                args=(lambda text: recipes.from_preset(found[key]),),
+                help="What stands in the form now is replaced.",
+            )
+        st.markdown(_paragraphs(found[key].help))
+
+
+def _paragraphs(text: str) -> str:
+    """A preset's help: its own paragraphs, and its commands as such."""
+    parts = text.split("\n\n")
+    return "\n\n".join(f"```\n{dedent(p)}\n```" if p.startswith("    ") else literal(p) for p in parts)
+
+
+def _yaml() -> None:
+    st.session_state[_YAML] = st.session_state[DRAFT]
+    st.text_area(
+        "The recipe",
+        key=_YAML,
+        height=YAML_HEIGHT,
+        on_change=lambda: change(lambda text: st.session_state[_YAML]),
+        help="The form and this say the same: change either. Ctrl+Enter takes over what was typed.",
+    )
+
+
+def _start(text: str) -> None:
+    faults = recipes.faults(text)
+    if faults:
+        st.markdown("**It cannot be started yet**")
+        st.markdown("\n".join(f"- {literal(fault.says)}" for fault in faults))
+        for folder in {fault.folder for fault in faults if fault.folder is not None}:
+            if st.button(f"Allow {literal(str(folder))}", key=f"allow-{folder}"):
+                places.allow(str(folder))
+                st.rerun()
+        return
+    for stage in recipes.amount(recipes.read(text)):
+        st.markdown(literal(_amount(stage)))
+        if stage.validations == 0 and recipes.read(text).validation is not None:
+            st.warning("It ends before its first validation, so that nothing is chosen. Validate more often.")
+    st.caption("The same in a terminal")
+    st.code(runs.command(text), language=None, wrap_lines=True)
+    check = recipe_checks.look(text)
+    st.fragment(_check, run_every=EVERY_S if check.state == "running" else None)(text, check.state)
+
+
+def _amount(stage: recipes.Amount) -> str:
+    words = f"{stage.stage}: {stage.samples:,} samples, {stage.per_step} a step, {stage.steps:,} steps"
+    return f"{words}, {stage.validations:,} validations." if stage.validations else f"{words}."
+
+
+def _check(text: str, drawn: recipe_checks.State) -> None:
+    with errors.shown():
+        check = recipe_checks.look(text)
+        if check.state != drawn:
+            st.rerun()
+        _result(check)
+        if check.state == "running" and st.button("Stop checking"):
+            recipe_checks.stop(text)
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if check.state != "running":
+                label = "Check" if check.state == "none" else "Check again"
+                first = "secondary" if check.passed else "primary"
+                if st.button(
+                    label, type=first, key="check", help="Files, images, patients, memory. Nothing is trained."
+                ):
+                    recipe_checks.begin(text)
+                    st.rerun()
+            if st.button("Start training", type="primary", key="start", disabled=not check.passed):
+                _begin(text)
+            if check.state == "none":
+                st.caption("It is started when it has been checked.")
+            elif check.state == "done" and not check.passed:
+                st.caption("What stops it has to be set right first.")
+
+
+def _result(check: Check) -> None:
+    if check.state == "running":
+        words = check.progress or "Reading the model and the files. The first look takes some seconds."
+        st.progress(check.share or 0.0, text=literal(words))
+    elif check.state == "failed":
+        st.error(f"The check ended without a result. {literal(check.why)}")
+    for number, found in enumerate(check.findings):
+        _finding(number, found)
+
+
+def _finding(number: int, found: Finding) -> None:
+    st.markdown(f"{SIGNS[found.severity]} {literal(found.subject)}: {literal(found.says)}")
+    if found.rows:
+        count = len(found.rows) + found.more
+        with st.expander(f"{count:,} rows" if count > 1 else "The row"):
+            table = {"Row": [row for row, _ in found.rows], "Reason": [reason for _, reason in found.rows]}
+            st.dataframe(table, hide_index=True, key=f"finding-{number}", height=min(300, 38 + 35 * len(found.rows)))
+            if found.more:
+                st.caption(f"The first {len(found.rows)} of them.")
+
+
+def _begin(text: str) -> None:
+    run = runs.begin(text)
+    st.query_params["view"] = "runs"
+    st.query_params["run"] = run.name
+    st.rerun()
