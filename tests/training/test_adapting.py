@@ -212,3 +212,20 @@ def test_the_recipes_to_begin_with_are_recipes(monkeypatch: pytest.MonkeyPatch) 
     for preset in found:
         assert preset.title and preset.help
         assert parse_recipe(preset.text, preset.key).stages
+
+
+def test_a_metric_of_ones_own_chooses_and_ends_a_stage_that_no_longer_gets_better(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "calls = []\ndef score(references, answers):\n    calls.append(len(answers))\n    return -len(calls)\n"
+    )
+    document = lora_recipe(phantoms, stage={"epochs": 6})
+    document["validation"] |= {"metric": f"{tmp_path / 'mine.py'}:score", "patience": 2, "every": 2, "limit": 2}
+    run(write_recipe(tmp_path, document), tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    state = folder.state()
+    assert state is not None and state.best is not None
+    assert (state.best.step, state.best.value) == (2, -1.0)
+    evaluated = [line["step"] for line in read_lines(folder.log) if "evaluation" in line]
+    assert evaluated == [2, 4, 6], "of 30 steps"
