@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import paths
 from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "validate",
         help="everything that is wrong with a data file, and what is in it",
         description="Check a training or evaluation file: every fault of every row at once, and the set in figures. "
-        "Exit status 3 if a row cannot be used, or if somebody is in FILE and in a file it is held against.",
+        "Exit status 3 if a row cannot be used, or if somebody is in FILE and in a file it is held against; with "
+        "--report what is wrong stands in the report, and the status says whether that was written.",
     )
     validate.add_argument("file", type=Path, metavar="FILE", help="training (JSON, JSONL) or evaluation file (JSONL)")
     validate.add_argument("--images", type=Path, metavar="DIR", help="folder of the images (default: the file's own)")
@@ -56,6 +58,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     validate.add_argument("--workers", type=int, default=2, metavar="N", help="images read at once (default 2)")
     validate.add_argument("--csv", type=Path, metavar="FILE", help="write all issues as a table")
+    validate.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write the object that --json prints; the file is whole or not there",
+    )
     validate.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     validate.set_defaults(run_data=run_validate)
 
@@ -118,11 +126,13 @@ def run_validate(args: argparse.Namespace) -> int:
     ]
     if args.csv:
         write_csv(args.csv, checked)
+    document = checked.to_json() | {
+        "description": described.to_json(),
+        "leakage": [_leak_document(*found) for found in leaks],
+    }
+    if args.report:
+        _write_whole(args.report, json.dumps(document, ensure_ascii=False))
     if args.json:
-        document = checked.to_json() | {
-            "description": described.to_json(),
-            "leakage": [_leak_document(*found) for found in leaks],
-        }
         print(json.dumps(document, ensure_ascii=False))
     else:
         print("\n".join(issue_lines(checked)))
@@ -130,7 +140,19 @@ def run_validate(args: argparse.Namespace) -> int:
         for found in leaks:
             print("\n".join(["", *leak_lines(*found)]))
     bad = not all(file.ok for file in (checked, *held_out)) or any(leak.people for _, _, leak in leaks)
-    return DatasetError.exit_status if bad else 0
+    return DatasetError.exit_status if bad and not args.report else 0
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Put ``text`` in place of what ``file`` holds; a reader sees the old or the new, never a part."""
+    paths.ensure(file.parent)
+    part = file.with_name(f".{file.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _leak_document(one: Checked, other: Checked, leak: Leakage) -> dict[str, Any]:
