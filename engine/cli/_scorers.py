@@ -26,6 +26,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def given(args: argparse.Namespace) -> list[str]:
+    """The names of the options that were given."""
+    return [name for name in ("bertscore", "chexbert", "radeval") if getattr(args, name) is not None]
+
+
 def scorers(args: argparse.Namespace) -> list[Scorer]:
     """The scorers that the options name. Raises ModelError and UsageError for what cannot be used."""
     found: list[Scorer] = []

@@ -1,8 +1,9 @@
 """Answer every question of a file with one model or several, or measure the thumbnail baseline.
 
 With --output FILE.jsonl one model's answers go to that file. With --output DIR any number of models answer the same
-questions, each in one wording or several; 'score DIR' compares them. What was interrupted goes on with --resume. Under
-torchrun the processes share the questions: torchrun --nproc-per-node 2 launch.py evaluate ... --output DIR
+questions, each in one wording or several; 'score DIR' compares them, and --score does so at the end. What was
+interrupted goes on with --resume. Under torchrun the processes share the questions:
+torchrun --nproc-per-node 2 launch.py evaluate ... --output DIR
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import _decoding, _loading
+from engine.cli import _decoding, _loading, _scorers
 from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     several.add_argument(
         "--training", type=Path, metavar="FILE", help="the training file: its usual normal report is a baseline"
     )
+    several.add_argument("--score", action="store_true", help="then score them, as 'score DIR' does")
+    _scorers.register(parser)
     _loading.register(parser)
     _decoding.register(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on standard output")
@@ -92,7 +95,13 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in ("questions", "output") if getattr(args, name) is None]
     if missing:
         raise UsageError(f"--{' and --'.join(missing)} must be given with --model.")
-    return _one_file(args) if args.output.suffix == ".jsonl" else _folder(args)
+    if not args.score and _scorers.given(args):
+        raise UsageError(f"--{_scorers.given(args)[0]} is for scoring: give --score as well.")
+    if args.output.suffix != ".jsonl":
+        return _folder(args)
+    if args.score:
+        raise UsageError("--score is for an evaluation's folder: --output DIR.")
+    return _one_file(args)
 
 
 def _prior(args: argparse.Namespace) -> Prior:
@@ -160,7 +169,12 @@ def _folder(args: argparse.Namespace) -> int:
         progress(names.index(name) * total + done, len(names) * total)
 
     runs = running.run(folder, found, questions, lambda one: _load(args, one), way, shard=shard, report=report)
-    return _ended(args, runs)
+    status = _ended(args, runs)
+    if args.score and any(one.whole for one in runs) and all(one.whole or one.error for one in runs):
+        from engine.cli.score import scored
+
+        scored(folder, _scorers.scorers(args))
+    return status
 
 
 def _ended(args: argparse.Namespace, runs: list[Run]) -> int:
@@ -188,7 +202,7 @@ def _ended(args: argparse.Namespace, runs: list[Run]) -> int:
             "prior": _prior(args),
         }
         print(json.dumps(result, ensure_ascii=False))
-    if all(one.whole for one in runs):
+    if all(one.whole for one in runs) and not args.score:
         print(f"'python launch.py score {args.output}' compares them.", file=sys.stderr)
     errors = [one.error.exit_status for one in runs if one.error is not None]
     left_out = any(one.outcome is not None and one.outcome.failed for one in runs)

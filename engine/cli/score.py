@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ from engine.cli import _scorers
 from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
-    from engine.evaluation.scoring import ScoreSheet
+    from engine.evaluation.assessment import Assessment
+    from engine.evaluation.folder import Folder
+    from engine.evaluation.scoring import Scorer, ScoreSheet
     from engine.evaluation.statistics import Difference, Score
 
 
@@ -53,27 +55,19 @@ def _folder(args: argparse.Namespace) -> int:
     """An evaluation's folder."""
     from engine.errors import UsageError
     from engine.evaluation import writing
-    from engine.evaluation.assessment import assess
     from engine.evaluation.folder import Folder
     from engine.evaluation.keys import HEADLINE
 
     given = [name for name in ("metrics", "compare", "csv", "no_intervals") if getattr(args, name)]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} is for one file of answers, not for an evaluation's folder.")
-    folder = Folder.find(args.folder)
-    found = assess(
-        folder,
+    found = scored(
+        Folder.find(args.folder),
+        _scorers.scorers(args),
         against=args.against,
-        scorers=_scorers.scorers(args),
         references=args.references,
         truth=args.truth,
-        report=Progress("score", "systems"),
     )
-    writing.write(found, folder.path)
-    for one in found.systems:
-        if one.note:
-            print(f"{one.title}: {one.note}", file=sys.stderr)
-    print(f"The report is {folder.path / writing.HTML} (and {writing.PDF}).", file=sys.stderr)
     if args.json:
         print(json.dumps(writing.plain(found), ensure_ascii=False))
         return 0
@@ -83,6 +77,34 @@ def _folder(args: argparse.Namespace) -> int:
             print(table({key: one.sheet.scores[key] for key in HEADLINE if key in one.sheet.scores}))
             print()
     return 0
+
+
+def scored(
+    folder: Folder,
+    scorers: Sequence[Scorer],
+    *,
+    against: str = "",
+    references: Path | None = None,
+    truth: Path | None = None,
+) -> Assessment:
+    """Score an evaluation's folder and write all that comes of it; notes go to standard error. Raises as ``assess``."""
+    from engine.evaluation import writing
+    from engine.evaluation.assessment import assess
+
+    found = assess(
+        folder,
+        against=against,
+        scorers=scorers,
+        references=references,
+        truth=truth,
+        report=Progress("score", "systems"),
+    )
+    writing.write(found, folder.path)
+    for one in found.systems:
+        if one.note:
+            print(f"{one.title}: {one.note}", file=sys.stderr)
+    print(f"The report is {folder.path / writing.HTML} (and {writing.PDF}).", file=sys.stderr)
+    return found
 
 
 def _file(args: argparse.Namespace) -> int:

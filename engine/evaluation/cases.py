@@ -12,16 +12,19 @@ from dataclasses import asdict, dataclass, fields
 from difflib import SequenceMatcher
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.datasets.libra import Answer, Reference
 from engine.errors import DatasetError
 from engine.evaluation.meaning import STATED, Reading
-from engine.evaluation.scoring import Evaluation, Tally
 from engine.evaluation.truth import NO_FINDING
 from engine.reports.findings import Change, Side, compares
+
+if TYPE_CHECKING:
+    # Not at run time: it brings NLTK, and a screen that shows cases must not wait for that.
+    from engine.evaluation.scoring import Evaluation, Tally
 
 SCORES = ("BLEU4", "ROUGE-L", "Temporal_entity_score", "finding_f1_micro")
 """The scores of a single case. BLEU-4 is 0 without four equal words in a row."""

@@ -16,13 +16,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import paths
 from engine.errors import DatasetError, UsageError
-from engine.evaluation.contenders import Contender
 from engine.jobs import files
 from engine.jobs.locking import held
+
+if TYPE_CHECKING:
+    # Not at run time: it brings torch, and a screen that lists evaluations must not wait for that.
+    from engine.evaluation.contenders import Contender
 
 DOCUMENT = "evaluation.json"
 FORMAT = 1

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from engine.datasets.libra import About
-from engine.evaluation.scoring import Tally
 from engine.evaluation.statistics import Score
+
+if TYPE_CHECKING:
+    from engine.evaluation.scoring import Tally
 
 FEWEST = 10
 NOT_STATED = "not stated"
@@ -43,6 +46,8 @@ class Part:
 
 def parts(tally: Tally, studies: Mapping[str, Study], keys: Sequence[str]) -> list[Part]:
     """Every part of the studies of ``tally`` with the scores ``keys`` that it has, division by division."""
+    from engine.evaluation.scoring import Tally  # brings NLTK: a screen that names the parts must not wait for that
+
     found = []
     only = Tally(tally.ids, tally.owners, {key: tally.measures[key] for key in keys if key in tally.measures})
     for division, name_of in _DIVISIONS.items():
@@ -57,6 +62,11 @@ def parts(tally: Tally, studies: Mapping[str, Study], keys: Sequence[str]) -> li
                 scores = {key: _without(score) for key, score in scores.items()}
             found.append(Part(division, name, len(part.ids), patients, scores))
     return found
+
+
+def divided(study: Study) -> dict[str, str]:
+    """Division -> the name of the part that a study is in."""
+    return {division: name_of(study) for division, name_of in _DIVISIONS.items()}
 
 
 def age_band(years: float | None) -> str:

@@ -2,8 +2,8 @@
 
 scores.json, by which other programs go:
 
-    {"format", "made", "asked", "studies", "patients", "with_prior", "against", "tested", "tests", "notes", "keys",
-     "models": {name: SYSTEM}, "baselines": {name: SYSTEM}}
+    {"format", "made", "asked", "studies", "patients", "with_prior", "against", "tested", "tests", "positives", "notes",
+     "keys", "models": {name: SYSTEM}, "baselines": {name: SYSTEM}}
     SYSTEM: {"title", "about", "note", "studies", "patients", "missing", "left_out", "cut_off", "seconds", "precisions",
              "notes", "scores": {key: SCORE}, "comparison": {"studies", "patients", "differences": {key: DIFFERENCE}},
              "parts": [{"division", "name", "studies", "patients", "scores": {key: SCORE}}]}
@@ -54,6 +54,7 @@ def plain(found: Assessment) -> dict[str, Any]:
         "against": found.against,
         "tested": list(found.tested),
         "tests": found.tests,
+        "positives": dict(found.positives),
         "notes": list(found.notes),
         "keys": {name: {**asdict(key)} for name, key in KEYS.items()},
         "models": {one.name: _system(one) for one in found.systems if not one.baseline},
