@@ -1,0 +1,350 @@
+"""The scores of an evaluation as scores.json has them, and what they allow to be said.
+
+Everything said of a difference rests on its p value after the correction, as in the report: below LEVEL it is called
+better or worse, else the two cannot be told apart. Baselines are not tested; of them only the interval speaks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isnan, nan
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.errors import DatasetError
+from engine.evaluation import report_figures as figures
+from engine.evaluation.keys import HEADLINE, KEYS, Key, describe, named
+from engine.evaluation.statistics import Difference, Score
+from engine.evaluation.subgroups import Part
+from trainer_ui.services.evaluations import SCORES
+
+LEVEL = 0.05
+FEW = 30
+"""Patients below which drawing them again says too little; as in the report."""
+
+Verdict = Literal["better", "worse", "unclear", "ahead", "behind"]
+
+VERDICTS: Mapping[Verdict, str] = {
+    "better": "better",
+    "worse": "worse",
+    "unclear": "no clear difference",
+    "ahead": "ahead, not tested",
+    "behind": "behind, not tested",
+}
+
+GROUPS: Mapping[str, tuple[str, str]] = {
+    "finding_f1": ("Findings", "Finding F1"),
+    "finding_recall": ("Findings by size", "Finding recall"),
+    "progression_accuracy": ("Change", "Progression accuracy"),
+    "chexbert_f1": ("Findings by CheXbert", "CheXbert F1"),
+}
+"""What stands before the bracket of a key with a class, a size or a change: for a list, and for a table."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One that answered, or a baseline. ``differences`` are to the chosen system; p is nan where nothing was tested.
+
+    The others are as in `engine.evaluation.assessment.System`.
+    """
+
+    name: str
+    title: str
+    baseline: bool
+    about: Mapping[str, Any]
+    note: str
+    studies: int
+    patients: int
+    left_out: int
+    cut_off: int
+    seconds: float | None
+    precisions: tuple[str, ...]
+    notes: tuple[str, ...]
+    scores: Mapping[str, Score]
+    differences: Mapping[str, Difference]
+    compared: tuple[int, int]
+    parts: tuple[Part, ...]
+
+    @property
+    def prompt(self) -> str:
+        """Its own wording of the question; "" for that of the file."""
+        return str((self.about.get("prompt") or {}).get("text") or "")
+
+    def verdict(self, key: str) -> Verdict | None:
+        """What its difference in a score allows to be said; None where there is no difference."""
+        gain = self.differences.get(key)
+        better = describe(key).higher_is_better
+        if gain is None or better is None:
+            return None
+        if self.baseline:
+            if isnan(gain.low) or gain.low <= 0 <= gain.high:
+                return "unclear"
+            return "ahead" if (gain.low > 0) == better else "behind"
+        if not gain.p_holm < LEVEL or not gain.value:
+            return "unclear"
+        return "better" if (gain.value > 0) == better else "worse"
+
+    def keys(self, verdict: Verdict) -> list[str]:
+        """The scores of which that can be said."""
+        return [key for key in self.differences if self.verdict(key) == verdict]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The scores of an evaluation; the fields are those of scores.json."""
+
+    made: str
+    asked: Mapping[str, Any]
+    studies: int
+    patients: int
+    with_prior: int | None
+    against: str
+    tests: int
+    positives: Mapping[str, int]
+    notes: tuple[str, ...]
+    systems: tuple[System, ...]
+
+    @property
+    def scored(self) -> tuple[System, ...]:
+        """Those that have scores."""
+        return tuple(one for one in self.systems if one.scores)
+
+    @property
+    def models(self) -> tuple[System, ...]:
+        """Those that are no baselines and have scores."""
+        return tuple(one for one in self.scored if not one.baseline)
+
+    @property
+    def chosen(self) -> System | None:
+        """The one that the others are compared with."""
+        return next((one for one in self.scored if one.name == self.against), None)
+
+    @property
+    def compared(self) -> tuple[System, ...]:
+        """The models that are compared with the chosen one."""
+        return tuple(one for one in self.models if one.name != self.against and one.differences)
+
+    @property
+    def tuned(self) -> System | None:
+        """The model the evaluation is most likely about: the first that was made from another, else the last one."""
+        made = [one for one in self.models if one.about.get("tuned_from")]
+        return next(iter(made), None) or next(reversed(self.compared), None) or next(iter(self.models), None)
+
+    def headline(self) -> list[str]:
+        """The tested scores that anybody has a value of, in their order."""
+        return [key for key in HEADLINE if self._has(key)]
+
+    def rest(self) -> list[str]:
+        """All other scores of the whole, in their order."""
+        return [key for key in self.keys() if key not in HEADLINE and "[" not in key and self._has(key)]
+
+    def inner(self, stem: str) -> list[str]:
+        """The keys of a stem with a class, a size or a change in brackets that anybody has a value of."""
+        return [key for key in self.keys() if key.startswith(f"{stem}[") and self._has(key)]
+
+    def absent(self) -> dict[str, str]:
+        """Scores that nobody has a value of, with the reason."""
+        reasons = {key: score.note for one in self.scored for key, score in one.scores.items() if score.value is None}
+        return {key: note for key, note in reasons.items() if note and "[" not in key and not self._has(key)}
+
+    def keys(self) -> list[str]:
+        """All keys, in the order of `engine.evaluation.keys`."""
+        order = {name: place for place, name in enumerate(KEYS)}
+        names = dict.fromkeys(name for one in self.scored for name in one.scores if named(name))
+        return sorted(names, key=lambda name: order.get(name, order.get(f"{name.partition('[')[0]}[...]", len(order))))
+
+    def _has(self, key: str) -> bool:
+        return any((score := one.scores.get(key)) is not None and score.value is not None for one in self.scored)
+
+
+def read(folder: Path) -> Sheet:
+    """The scores in an evaluation's folder. Raises DatasetError where they cannot be read."""
+    file = folder / SCORES
+    try:
+        status = file.stat()
+        return _read(file, status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
+        raise DatasetError(f"The scores of '{folder.name}' cannot be read; score it again.") from cause
+
+
+def summary(sheet: Sheet) -> Iterator[str]:
+    """What came of it, in plain sentences: who is better in what, and whether that can be chance."""
+    chosen = sheet.chosen
+    if chosen is None:
+        return
+    for one in sheet.compared:
+        yield _against(one, chosen, sheet)
+    if not sheet.compared:
+        yield (
+            "No two models were compared: what stands beside the model are baselines, which need no image. A model "
+            "that is to be used should be clearly ahead of them."
+        )
+    elif any(one.keys("unclear") for one in sheet.compared):
+        yield "A score that does not tell two models apart does not show that they are equal: more patients might."
+
+
+def warnings(sheet: Sheet) -> Iterator[str]:
+    """What must not be overlooked when the figures are read."""
+    demonstrations = [one.title for one in sheet.models if one.about.get("demonstration")]
+    if demonstrations:
+        yield f"Demonstration: {', '.join(demonstrations)}. Trained on synthetic images, never on a patient's."
+    if sheet.patients < FEW:
+        yield (
+            f"{figures.count(sheet.patients, 'patient')}: too few. Below {FEW}, all intervals are narrower than they "
+            "should be."
+        )
+    for one in sheet.models:
+        if one.studies < sheet.studies:
+            yield (
+                f"{one.title} has no answer to {sheet.studies - one.studies} of {sheet.studies} studies; its scores "
+                "are over the others."
+            )
+        if len(one.precisions) > 1:
+            yield f"{one.title} wrote in more than one precision: {'; '.join(one.precisions)}."
+    for one in sheet.systems:
+        if not one.baseline and not one.scores:
+            yield f"{one.title}: {figures.sentence(one.note)}"
+    yield from sheet.notes
+    chosen = sheet.chosen
+    if chosen is None or chosen.baseline:
+        return
+    for one in sheet.scored:
+        ahead = one.keys("ahead") if one.baseline else []
+        if ahead:
+            yield (f"{one.title}, without a look at the images, is ahead of {chosen.title} in {_titles(ahead)}.")
+
+
+def value(key: str, score: Score | None) -> str:
+    """A score without its interval, or "n/a"."""
+    if score is None or score.value is None:
+        return "n/a"
+    return f"{score.value:.{figures.digits(key)}f}"
+
+
+def interval(key: str, score: Score) -> str:
+    """The interval of a score in words; "" where it has none."""
+    if score.low is None or score.high is None:
+        return ""
+    places = figures.digits(key)
+    return f"{score.low:.{places}f} to {score.high:.{places}f}"
+
+
+def change(key: str, gain: Difference) -> str:
+    """A difference with its interval."""
+    if isnan(gain.low) or isnan(gain.high):
+        return figures.signed(key, gain.value)
+    return f"{figures.signed(key, gain.value)} ({figures.interval(key, gain)})"
+
+
+def p_values(gain: Difference) -> str:
+    """Both p values; "" where nothing was tested."""
+    if isnan(gain.p):
+        return ""
+    return f"p {_equals(gain.p)}, after Holm {_equals(gain.p_holm)}"
+
+
+def group(key: str) -> str:
+    """The class, size or change in the brackets of a key."""
+    return key[key.index("[") + 1 : -1]
+
+
+def about(key: str) -> Key:
+    """What a score is."""
+    return describe(key)
+
+
+def _against(one: System, chosen: System, sheet: Sheet) -> str:
+    better, worse = one.keys("better"), one.keys("worse")
+    unclear = len(one.keys("unclear"))
+    whom = f"over {figures.of_patients(*one.compared)}"
+    said = f"{one.title} against {chosen.title}, {whom}: "
+    if not better and not worse:
+        return (
+            f"{said}nothing tells them apart. What differences there are may well be chance: none stays below p = "
+            f"{LEVEL} after the correction for {figures.count(sheet.tests, 'test')}."
+        )
+    words = [f"better in {_titles(better)}"] if better else []
+    words += [f"worse in {_titles(worse)}"] if worse else []
+    rest = ""
+    if unclear:
+        rest = f" In the other {figures.count(unclear, 'tested score')} the difference may be chance."
+    those = "That is" if len(better) + len(worse) == 1 else "Those are"
+    return (
+        f"{said}{' and '.join(words)}. {those} more than chance would do: p < {LEVEL} after the correction for "
+        f"{figures.count(sheet.tests, 'test')}.{rest}"
+    )
+
+
+def _titles(keys: Sequence[str]) -> str:
+    titles = [describe(key).title for key in keys]
+    if len(titles) < 3:
+        return " and ".join(titles)
+    return f"{', '.join(titles[:-1])} and {titles[-1]}"
+
+
+def _equals(p: float) -> str:
+    said = figures.p(p)
+    return said if said.startswith("<") else f"= {said}"
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, size: int, changed: int) -> Sheet:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    systems = [_system(name, entry, False) for name, entry in content["models"].items()]
+    systems += [_system(name, entry, True) for name, entry in content["baselines"].items()]
+    return Sheet(
+        made=str(content["made"]),
+        asked=content["asked"],
+        studies=int(content["studies"]),
+        patients=int(content["patients"]),
+        with_prior=content["with_prior"],
+        against=str(content["against"]),
+        tests=int(content["tests"]),
+        positives=content.get("positives") or {},
+        notes=tuple(content["notes"]),
+        systems=tuple(systems),
+    )
+
+
+def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
+    comparison = entry["comparison"]
+    return System(
+        name=name,
+        title=str(entry["title"]),
+        baseline=baseline,
+        about=entry["about"],
+        note=str(entry["note"]),
+        studies=int(entry["studies"]),
+        patients=int(entry["patients"]),
+        left_out=int(entry["left_out"]),
+        cut_off=int(entry["cut_off"]),
+        seconds=entry["seconds"],
+        precisions=tuple(entry["precisions"]),
+        notes=tuple(entry["notes"]),
+        scores={key: _score(one) for key, one in entry["scores"].items() if named(key)},
+        differences={key: _difference(one) for key, one in comparison["differences"].items() if named(key)},
+        compared=(int(comparison["studies"]), int(comparison["patients"])),
+        parts=tuple(
+            Part(
+                str(part["division"]),
+                str(part["name"]),
+                int(part["studies"]),
+                int(part["patients"]),
+                {key: _score(one) for key, one in part["scores"].items() if named(key)},
+            )
+            for part in entry["parts"]
+        ),
+    )
+
+
+def _score(entry: Mapping[str, Any]) -> Score:
+    low, high = entry.get("interval") or (None, None)
+    return Score(entry["value"], low, high, int(entry.get("studies") or 0), str(entry.get("note") or ""))
+
+
+def _difference(entry: Mapping[str, Any]) -> Difference:
+    low, high = (nan if end is None else float(end) for end in entry["interval"])
+    return Difference(float(entry["value"]), low, high, float(entry.get("p", nan)), float(entry.get("p_holm", nan)))
