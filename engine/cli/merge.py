@@ -21,6 +21,10 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="default: the base's"
     )
     parser.add_argument(
+        "--quantization", choices=("none", "int8", "nf4"), default="none",
+        help="store the language model's layers quantised: smaller, and no longer quite the same model (default: none)",
+    )  # fmt: skip
+    parser.add_argument(
         "--questions", type=Path, metavar="FILE.jsonl",
         help="cases to compare on (default: those the run was validated with, else phantoms)",
     )  # fmt: skip
@@ -42,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
         lines.setdefault(what, Progress("merge", what))(done, total)
 
     made = export(
-        base, installed.locate(args.adapter), args.output, name=args.name, dtype=args.dtype, questions=questions,
-        report=report,
+        base, installed.locate(args.adapter), args.output, name=args.name, dtype=args.dtype,
+        quantization=args.quantization, questions=questions, report=report,
     )  # fmt: skip
     print(made.certificate.words(), file=sys.stderr)
     print(f"The merged model is in {made.merged.folder}.", file=sys.stderr)

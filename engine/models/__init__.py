@@ -9,6 +9,8 @@ Modules, in the order a draft needs them:
     adapters.py       LoRA adapters: whether one fits a base, and putting the two together
     checkpoint.py     load_model
     saving.py         save_model
+    merging.py        an adapter added to the weights of its base, as files
+    identity.py       which weights a model is
     loaded.py         what the drafting engine asks of a model, whatever its family
     families.py       the table of families
     qwen2vl.py        Qwen2-VL and Qwen2.5-VL
@@ -22,6 +24,7 @@ Modules, in the order a draft needs them:
     configs.py        transformers' configuration objects from files that are not trusted
     assembly.py       transformers' models from our objects and tensors
     quantisation.py   language models in 8 and 4 bits
+    stored.py         the same as they lie in files
     packing.py        linear layers laid out for the processor
     layers.py         layers replaced without a model being in memory twice
     memory.py         what memory there is, what is held, and running out of it
@@ -40,6 +43,7 @@ and, around the folder of installed models:
     plan.py           the memory of a draft, before anything is loaded
     installed.py      models/: what lies in it, room for another one, taking one away
     provenance.py     interval.json as it is written when a model is installed
+    promotion.py      what lies beside a model that was promoted: its certificate and its evaluation
     adding.py         installing from a folder
     hub.py            what of huggingface.co is used: the one place that goes to a network
     downloading.py    installing from there

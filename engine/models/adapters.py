@@ -8,6 +8,7 @@ Looking reads headers alone; tensors pass through weights.py, never through peft
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -126,6 +127,8 @@ def apply(model: Any, adapter: Adapter, *, merge: bool = True) -> Any:
     Raises:
         ModelError: the adapter's tensors do not all find a place.
     """
+    # peft imports bitsandbytes, which says then which kernels it has not found
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 
     settings = dict(adapter.settings, lora_dropout=0.0)

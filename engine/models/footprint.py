@@ -2,7 +2,8 @@
 
 The weights alone: a draft needs room for the images, the attention cache and the working memory on top. For int8 and
 nf4 the matrices of the language model's layers are counted as quantised, with their scales, and all else as bfloat16:
-so quantising is done, because embeddings, norms, connector and tower lose more than they save.
+so quantising is done, because embeddings, norms, connector and tower lose more than they save. What is stored quantised
+stays as it is in every precision.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from math import prod
 
 from engine.models import libra
+from engine.models.quantisation import BYTES
+from engine.models.stored import Packed
 from engine.models.survey import Survey
 from engine.models.weights import Entry, Weights
 
@@ -29,13 +32,14 @@ def footprint(found: Survey) -> dict[str, int]:
     entries = [(name, entry) for part in parts for name, entry in part.entries.items()]
     if not entries:
         return {}
-    return {precision: sum(_bytes(name, entry, precision) for name, entry in entries) for precision in PRECISIONS}
+    whole = any(isinstance(entry, Packed) for _, entry in entries)  # nothing more is quantised then
+    counted = {one: "bfloat16" if whole and one in BYTES else one for one in PRECISIONS}
+    return {one: sum(_bytes(name, entry, counted[one]) for name, entry in entries) for one in PRECISIONS}
 
 
 def _has_own_tower(found: Survey) -> bool:
     assert found.model is not None
-    unfrozen = bool(found.model.config.get("unfreeze_mm_vision_tower"))
-    return unfrozen and any(name.startswith(libra.TOWER) for name in found.weights.entries)
+    return libra.has_own_tower(found.model.config, found.weights)
 
 
 def _loaded(found: Survey) -> Weights:
@@ -47,12 +51,19 @@ def _loaded(found: Survey) -> Weights:
 
 def _bytes(name: str, entry: Entry, precision: str) -> int:
     count = prod(entry.shape)
+    if isinstance(entry, Packed):
+        return _quantised(entry, entry.dtype)
     if not entry.dtype.startswith(("float", "bfloat")):
         return 8 * count
     if precision == "float32":
         return 4 * count
     if precision == "bfloat16" or not is_quantised(name, entry):
         return 2 * count
+    return _quantised(entry, precision)
+
+
+def _quantised(entry: Entry, precision: str) -> int:
+    count = prod(entry.shape)
     if precision == "int8":
         return count + 4 * entry.shape[0]  # a float32 scale for each row
     return -(-count // 2) - (-count // _BLOCK) - 4 * (-count // (_BLOCK * _BLOCKS))

@@ -7,14 +7,14 @@ alone over a plain language model. What a folder is and where its parts come fro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from engine.errors import ModelError
-from engine.models import conversation, language, projectors, tokens, towers, weights
+from engine.errors import ModelError, UsageError
+from engine.models import conversation, language, projectors, stored, tokens, towers, weights
 from engine.models.assembly import assemble, info, settle, stop_ids
 from engine.models.composite import LibraModel
 from engine.models.demand import Demand, of_language_model
@@ -106,8 +106,9 @@ def problems(
         name = language.architecture(config) or config.get("model_type")
         yield f"the architecture {name} is not supported; Libra with {', '.join(language.CLASSES)} is"
         return
-    if config.get("quantization_config"):
-        yield "its weights are stored quantised, which is not supported yet"
+    said = list(stored.problems(config, found))
+    yield from said
+    if said:
         return
     if config.get("mm_use_im_start_end") and config.get("tune_mm_mlp_adapter"):
         yield "prompts with trained image start and end tokens are not supported yet"
@@ -155,6 +156,11 @@ def tower_problems(config: Mapping[str, Any], tower: towers.Tower) -> Iterator[s
         yield f"vision tower: mm_vision_select_layer is {layer}, but there are {blocks} blocks"
 
 
+def has_own_tower(config: Mapping[str, Any], found: Weights) -> bool:
+    """Whether the tower among a checkpoint's own tensors is used, because it was trained, and not the one it names."""
+    return bool(config.get("unfreeze_mm_vision_tower")) and any(name.startswith(TOWER) for name in found.entries)
+
+
 def connector_heads(config: Mapping[str, Any]) -> int:
     """Attention heads of TAC: those of the language model, unless our own trainer wrote another number."""
     return int(config.get("mm_tac_heads", config["num_attention_heads"]))
@@ -190,15 +196,24 @@ def demand(folder: ModelFolder) -> Demand:
 
 
 def load(folder: ModelFolder, how: Precision) -> LoadedLibra:
-    """Build the model of an examined folder without problems. Raises ModelError for damaged tensors."""
+    """Build the model of an examined folder without problems.
+
+    Raises ModelError for damaged tensors, UsageError for another quantisation than the one it is stored in.
+    """
     assert folder.tower is not None and folder.tower.processor is not None and folder.tower.kind is not None
     config, entries = folder.config, folder.weights.entries
-    kind = language.kind(config)
+    kind, kept = language.kind(config), stored.method(folder.weights)
     assert kind is not None
+    if kept != "none" and how.quantization not in ("none", kept):
+        raise UsageError(f"{folder.name} is stored in {kept} and runs in {kept} alone, not in {how.quantization}.")
     connector_names = [name for name in entries if name.startswith(CONNECTOR)]
-    language_names = [name for name in entries if not name.startswith((CONNECTOR, "model.vision_tower."))]
+    language_names = [
+        name
+        for name, entry in entries.items()
+        if not name.startswith((CONNECTOR, "model.vision_tower.")) and not isinstance(entry, stored.Packed)
+    ]
 
-    own_tower = bool(config.get("unfreeze_mm_vision_tower")) and any(n.startswith(TOWER) for n in entries)
+    own_tower = has_own_tower(config, folder.weights)
     vision = folder.weights.under(TOWER + folder.tower.kind.prefix) if own_tower else folder.tower.weights
     tower = assemble(
         towers.model_class(folder.tower.kind),
@@ -210,10 +225,12 @@ def load(folder: ModelFolder, how: Precision) -> LoadedLibra:
     text = assemble(
         language.model_class(kind),
         language.configuration(kind, config),
-        weights.read(folder.weights, language_names),
+        weights.read(folder.weights, language_names) | stored.stand_ins(folder.weights, how.dtype),
         how.dtype,
         "language model",
     )
+    if kept != "none":
+        stored.put(text, folder.weights, how.device)
     with torch.device("meta"):
         connector = projectors.make(
             _projector(config, folder.weights), tower.config.hidden_size, text.config.hidden_size,
@@ -227,11 +244,16 @@ def load(folder: ModelFolder, how: Precision) -> LoadedLibra:
     tokenizer = tokens.load_tokenizer(folder.tokenizer)
     marks = add_tokens(tokenizer, config)
     warnings = list(folder.warnings) + _fit_vocabulary(text, len(tokenizer))
-    text = settle(text, "model.layers", folder, how)
+    text = settle(text, "model.layers", folder, how if kept == "none" else replace(how, quantization="none"))
     model = LibraModel(tower, connector, text, towers.Selection.of(config)).to(how.device).eval()
     template = conversation.template(folder.template)
     return LoadedLibra(
-        info=info(folder, model, how, () if own_tower else folder.tower.weights.files),
+        info=info(
+            folder,
+            model,
+            how if kept == "none" else replace(how, quantization=kept),
+            () if own_tower else folder.tower.weights.files,
+        ),
         tokenizer=tokenizer,
         stop_ids=stop_ids(folder, tokenizer),
         stop_text=template.stop,

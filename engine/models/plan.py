@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from engine.models import families, footprint
+from engine.models import families, footprint, stored
 from engine.models.demand import Demand
 from engine.models.survey import Survey
 
@@ -69,7 +69,7 @@ class Plan:
 
 
 def plan(found: Survey, *, device: str, precision: str, beams: int, new_tokens: int, free: int) -> Plan | None:
-    """The plan for a surveyed model; None for what is none that could draft.
+    """The plan for a surveyed model; None for what could not draft, or is stored in another quantisation.
 
     Args:
         found: without problems.
@@ -82,11 +82,13 @@ def plan(found: Survey, *, device: str, precision: str, beams: int, new_tokens: 
     family = None if folder is None or found.problems or found.missing else families.of(folder.config, folder.weights)
     if folder is None or family is None:
         return None
+    if precision in QUANTISED and stored.method(folder.weights) not in ("none", precision):
+        return None
     demand = family.demand(folder)
-    stored = footprint.footprint(found)["bfloat16" if precision == "float16" else precision]
+    there = footprint.footprint(found)["bfloat16" if precision == "float16" else precision]
     value = VALUE[precision]
     # a packed head is a copy of the embeddings it is tied to
-    weights = stored + (demand.tied and device == "cpu") * demand.vocabulary * demand.width * value
+    weights = there + (demand.tied and device == "cpu") * demand.vocabulary * demand.width * value
     positions = demand.images + TEXT + beams * -(-new_tokens // ROOM) * ROOM
     return Plan(
         device=device,
@@ -103,7 +105,7 @@ def plan(found: Survey, *, device: str, precision: str, beams: int, new_tokens: 
 
 def _loading(found: Survey, precision: str) -> int:
     """Matrices that are there in 16 bits until it is their turn to be quantised; files in 16 bits are only mapped."""
-    if precision not in QUANTISED:
+    if precision not in QUANTISED or stored.method(found.weights) != "none":
         return 0
     entries = [(name, entry) for name, entry in found.weights.entries.items() if footprint.is_quantised(name, entry)]
     return sum(2 * prod(entry.shape) for _, entry in entries if entry.dtype != "bfloat16")

@@ -44,13 +44,25 @@ def quantise(layers: nn.Module, method: str, device: torch.device) -> None:
     """
     if method == "none":
         return
+
+    def made(_: str, layer: nn.Linear) -> nn.Module | None:
+        return _quantised(layer, method, device) if fits(layer.out_features, layer.in_features) else None
+
+    replace_linear(layers, made)
+
+
+def fits(rows: int, columns: int) -> bool:
+    """Whether a layer with a weight of this shape is quantised: both are a whole number of BLOCKs."""
+    return columns % BLOCK == 0 == rows % BLOCK
+
+
+def library() -> Any:
+    """bitsandbytes, imported when it is needed."""
     # It says at its import which kernels it has not found; that it computes without them is what is wanted here.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    replace_linear(layers, lambda _, layer: _quantised(layer, method, device) if _fits(layer) else None)
+    import bitsandbytes
 
-
-def _fits(layer: nn.Linear) -> bool:
-    return layer.in_features % BLOCK == 0 == layer.out_features % BLOCK
+    return bitsandbytes
 
 
 def values(parameter: Tensor) -> int:
@@ -59,24 +71,30 @@ def values(parameter: Tensor) -> int:
     return parameter.numel() if state is None else int(torch.Size(state.shape).numel())
 
 
-def _quantised(layer: nn.Linear, method: str, device: torch.device) -> nn.Module:
-    from bitsandbytes import nn as bnb
-
-    library: Any = bnb
+def empty(layer: nn.Linear, method: str) -> Any:
+    """bitsandbytes' layer in the place of ``layer``: of its shape and with its bias, its weight still to be set."""
+    bnb = library().nn
     shape = (layer.in_features, layer.out_features, layer.bias is not None)
     made: Any
     with torch.device("meta"):
         if method == "nf4":
-            made = library.Linear4bit(*shape, compute_dtype=layer.weight.dtype, quant_type="nf4")
+            made = bnb.Linear4bit(*shape, compute_dtype=layer.weight.dtype, quant_type="nf4")
         else:
-            made = library.Linear8bitLt(*shape, has_fp16_weights=False, threshold=OUTLIERS)
-    values = layer.weight.data.contiguous()
-    if method == "nf4":
-        made.weight = library.Params4bit(
-            values, requires_grad=False, quant_type="nf4", compress_statistics=True, module=made
-        )
-    else:
-        made.weight = library.Int8Params(values, requires_grad=False, has_fp16_weights=False)
+            made = bnb.Linear8bitLt(*shape, has_fp16_weights=False, threshold=OUTLIERS)
     if layer.bias is not None:
         made.bias = nn.Parameter(layer.bias.data, requires_grad=False)
+    return made
+
+
+def weight(values: Tensor, method: str, layer: nn.Module | None = None) -> Any:
+    """bitsandbytes' parameter for ``values``, quantised when it is moved to a device; ``layer`` is its layer."""
+    bnb = library().nn
+    if method == "nf4":
+        return bnb.Params4bit(values, requires_grad=False, quant_type="nf4", compress_statistics=True, module=layer)
+    return bnb.Int8Params(values, requires_grad=False, has_fp16_weights=False)
+
+
+def _quantised(layer: nn.Linear, method: str, device: torch.device) -> nn.Module:
+    made = empty(layer, method)
+    made.weight = weight(layer.weight.data.contiguous(), method, made)
     return made.to(device).eval()  # type: ignore[no-any-return]

@@ -1,7 +1,8 @@
 """What lies in a model folder, from its configuration and tensor names, and everything that is wrong with it at once.
 
-Nothing is built and no tensor is read, so that looking is quick however large the model. What decides is
-``model_type``, ``architectures`` and the names and shapes of the tensors; the folder's name decides nothing.
+Nothing is built and no tensor is read but the small texts of what is stored quantised (stored.py), so that looking is
+quick however large the model. What decides is ``model_type``, ``architectures`` and the names and shapes of the
+tensors; the folder's name decides nothing.
 
 A model may be in several places: an adapter or a projector in one folder, its base in a second, its vision tower in a
 third. ``ModelFolder`` is the sum: the tensors of all, by the names a full checkpoint would have.
@@ -27,6 +28,7 @@ from engine.models import (
     places,
     provenance,
     record,
+    stored,
     towers,
 )
 from engine.models.adapters import Adapter
@@ -147,7 +149,7 @@ def examine(
     own = record.read(layers.folders, problems)
     found_tower, preprocessor, put_on = None, None, layers.adapter
     if family is not None:
-        weights = weights.renamed(family.canonical)
+        weights = stored.gathered(weights.renamed(family.canonical))
         problems += weights.problems
         preprocessor = None if family.TOWER_APART else _preprocessor(layers.folders, problems)
         problems += family.problems(config, weights, preprocessor, own)
@@ -158,6 +160,8 @@ def examine(
         elif tower is not None:
             problems.append("its vision tower is part of it, another one cannot be named")
         if put_on is not None:
+            if stored.method(weights) != "none":
+                problems.append("its base is stored quantised; put it on the base in 16 or 32 bits")
             put_on = put_on.renamed(family.canonical)
             problems += put_on.problems
             problems += put_on.misfits({name: entry.shape for name, entry in weights.entries.items()})

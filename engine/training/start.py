@@ -95,6 +95,8 @@ def begin(recipe: Recipe, folder: RunFolder, conversations: Sequence[TrainingSam
     )
     if not isinstance(loaded, LoadedLibra):
         raise ModelError(f"{loaded.info.name} is no model in Libra's format; only those can be trained here.")
+    if loaded.config.get("quantization_config"):
+        raise UsageError(f"{loaded.info.name} is stored quantised; train from the model in 16 or 32 bits.")
     if loaded.info.adapter and recipe.lora is not None:
         raise UsageError(f"{loaded.info.name} is an adapter. Merge it first ('merge'), then train on the merged model.")
     if recipe.projector is not None:
