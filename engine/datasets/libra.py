@@ -5,8 +5,8 @@
     {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
 
 Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`), of what
-kind the question is ("question_type") and what was reported of the prior ("prior_report"). Libra's own code passes over
-these keys.
+kind the question is ("question_type") and what was reported of the prior ("prior_report"); questions also whether their
+answer is open or closed ("answer_type"). Libra's own code passes over these keys.
 
 Everything wrong in a file is reported at once, row by row (`DatasetError.rows`); what is returned is valid. Image paths
 are relative to a folder of the caller's choice (by default the file's own) and never leave it; addresses are refused.
@@ -74,7 +74,10 @@ class TrainingSample:
 
 @dataclass(frozen=True)
 class Question:
-    """One evaluation question about one image or two. ``reference`` is the true answer where the file has one."""
+    """One evaluation question about one image or two.
+
+    ``reference`` is the true answer where the file has one; ``form`` is its "answer_type" as it stands ("CLOSED").
+    """
 
     id: str
     images: tuple[Path, ...]
@@ -83,16 +86,23 @@ class Question:
     about: About = UNSAID
     kind: str = ""
     prior_report: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The true text of one study; ``has_prior`` is None where the file does not say, ``kind`` is the question's."""
+    """The true text of one study.
+
+    ``has_prior`` is None where the file does not say; ``kind`` and ``form`` are the question's, and ``question`` is its
+    text, "" where the file holds answers alone.
+    """
 
     text: str
     about: About = UNSAID
     has_prior: bool | None = None
     kind: str = ""
+    form: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,7 +216,8 @@ def question_row(question: Question, folder: Path) -> dict[str, Any]:
     }
     if question.reference is not None:
         row["reference"] = question.reference
-    return row | question.about.keys() | _further(question)
+    form = {"answer_type": question.form} if question.form else {}
+    return row | question.about.keys() | form | _further(question)
 
 
 def _names(images: Sequence[Path], folder: Path) -> str | list[str]:
@@ -346,9 +357,13 @@ def _prior_report(record: Mapping[str, Any]) -> str:
 
 
 def _kind(record: Mapping[str, Any]) -> str:
-    value = record.get("question_type")
+    return _optional(record, "question_type")
+
+
+def _optional(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
     if value is not None and not isinstance(value, str):
-        raise ValueError("'question_type' must be a text")
+        raise ValueError(f"'{key}' must be a text")
     return value or ""
 
 
@@ -379,7 +394,7 @@ def as_question(row: object, folder: Path) -> Question:
         raise ValueError("'reference' must be a text")
     identity, text = _identity(record, "question_id"), _text(record, "text")
     said = _about(record), _kind(record), _prior_report(record)
-    return Question(identity, _images(record, folder), text, reference, *said)
+    return Question(identity, _images(record, folder), text, reference, *said, _optional(record, "answer_type"))
 
 
 def _reference(row: object) -> tuple[str, Reference]:
@@ -389,7 +404,9 @@ def _reference(row: object) -> tuple[str, Reference]:
         raise ValueError("neither 'reference' nor 'text' holds a text")
     image = record.get("image")
     pair = None if image is None else isinstance(image, list) and len(image) == 2 and image[0] != image[1]
-    return _identity(record, "question_id"), Reference(text, _about(record), pair, _kind(record))
+    question = record.get("text") if "reference" in record else ""
+    said = _kind(record), _optional(record, "answer_type"), question if isinstance(question, str) else ""
+    return _identity(record, "question_id"), Reference(text, _about(record), pair, *said)
 
 
 def _answer(row: object) -> Answer:

@@ -129,6 +129,8 @@ def _question(row: Mapping[str, Any]) -> Iterator[Found]:
     text, reference = row.get("text"), row.get("reference")
     if not isinstance(text, str) or not text.strip():
         yield "empty-question", "'text', the question, is missing or empty"
+    if row.get("answer_type") is not None and not isinstance(row["answer_type"], str):
+        yield "bad-value", "'answer_type' is not a text"
     if reference is None:
         return
     if not isinstance(reference, str):
