@@ -290,5 +290,6 @@ def _record(found: ModelFolder, below: Path, output: Path, files: list[str], nam
         name=name or (own if quantization == "none" else f"{own}-{quantization}"),
         license=found.license, conversation=found.template,
         sha256={file: provenance.digest(output / file, lambda size: None) for file in (*files, *towers)},
-        merged_from=made_of, quantization=quantization if quantization != "none" else "", card="README.md",
+        base=made_of["base"], merged_from=made_of, card="README.md",
+        quantization=quantization if quantization != "none" else "",
     )  # fmt: skip
