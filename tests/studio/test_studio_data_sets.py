@@ -212,10 +212,3 @@ def test_questions_about_mimic_become_a_command_that_exists(home: Path, tmp_path
     read = parsed(preparing.questions(preparing.Questions("q", folder, images, 4, ".png")).words)
     assert (read.questions, read.images) == ([folder / "train.json", folder / "test.json"], images)
     assert (read.data_command, read.output, read.turns, read.ending) == ("vqa", home / "data" / "q", 4, ".png")
-
-
-def test_a_check_becomes_a_command_that_exists(tmp_path: Path) -> None:
-    file = datasets.inspect(training(tmp_path / "train.json"))
-    assert file is not None
-    read = parsed(preparing.check(file, tmp_path).words)
-    assert (read.data_command, read.file, read.images) == ("validate", file.path, tmp_path)

@@ -133,8 +133,6 @@ def test_a_file_outside_is_added_once_its_folder_was_allowed(open_page: Open, tm
     press(page, "Add to the list")
     assert [data.name for data in datasets.found()] == ["elsewhere/train.json"]
     assert "1 sample to train on" in text(page)
-    press(page, "Check")
-    assert queue.jobs()[0].words[:2] == ("data", "validate")
     press(page, "Take off the list")
     assert datasets.found() == () and file.exists()
 

@@ -1,4 +1,7 @@
-"""The data page: what there is to learn from and to be examined on, and where more of it comes from."""
+"""The data page: what there is to learn from and to be examined on, and where more of it comes from.
+
+``?set=NAME`` opens one data set instead (``pages.data_set``).
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from datetime import datetime
 import streamlit as st
 
 from trainer_ui import addresses, errors
-from trainer_ui.components import frame, jobs_panel, paths
+from trainer_ui.components import frame, jobs_panel, paths, set_link
 from trainer_ui.components.words import literal
+from trainer_ui.pages import data_set, data_signed
 from trainer_ui.services import datasets, preparing
 
 FORMS = {"training": ("sample to train on", "samples to train on"), "questions": ("question", "questions")}
@@ -25,11 +29,21 @@ PRIORS: dict[preparing.Prior, str] = {
     "matched": "of the latest earlier study, in the same projection",
     "none": "none: current images alone",
 }
+# Links to this very page would else look as if they were where one is.
+_STYLE = """<style>
+.stMainBlockContainer [data-testid="stPageLink-NavLink"] { background: none; }
+.stMainBlockContainer [data-testid="stPageLink-NavLink"]:hover p { text-decoration: underline; }
+</style>"""
 ENDINGS: tuple[preparing.Ending, ...] = (".jpg", ".png", ".dcm")
 
 
 def show() -> None:
     """The page."""
+    st.html(_STYLE)
+    chosen = st.query_params.get(set_link.SET)
+    if chosen:
+        data_set.show(chosen)
+        return
     frame.head(
         "Data",
         "A data set is a file of samples (current image, prior image, question, report) with its images, or a file of "
@@ -82,9 +96,7 @@ def _set(data: datasets.DataSet) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             one, many = FORMS[file.form]
             st.markdown(f"{literal(file.path.name)}: {file.rows:,} {one if file.rows == 1 else many}")
-            if st.button("Check", key=f"check-{file.path}", help="Everything that is wrong with it, as a job."):
-                jobs_panel.open_job(preparing.check(file, data.images).id)
-                st.rerun()
+            set_link.show("Open", data.name, file.path.name, help="Check it, look at it, split it.")
     for path in data.missing:
         st.warning(f"{literal(path)} is gone or can no longer be read.")
     st.caption(f"Images relative to {literal(str(data.images))}")
@@ -178,6 +190,7 @@ def _questions() -> None:
 
 SOURCES = {
     "Demonstration set": _phantoms,
+    "Signed reports": data_signed.show,
     "A file you have": _file,
     "MIMIC-CXR": _mimic,
     "Questions about MIMIC-CXR": _questions,

@@ -184,14 +184,13 @@ def read(document: Mapping[str, Any]) -> Result:
     )
 
 
-def chosen(result: Result, *, severity: str = "", kinds: Iterable[str] = (), text: str = "") -> tuple[Issue, ...]:
-    """The issues of a severity and of some kinds (all without any) whose id or reason hold ``text``."""
+def chosen(result: Result, *, kinds: Iterable[str] = (), text: str = "") -> tuple[Issue, ...]:
+    """The issues of some kinds (of all without any) whose id or reason holds ``text``, in capitals or not."""
     wanted, some = text.strip().casefold(), set(kinds)
     return tuple(
         issue
         for issue in result.issues
-        if (not severity or issue.severity == severity)
-        and (not some or issue.kind in some)
+        if (not some or issue.kind in some)
         and (not wanted or wanted in issue.id.casefold() or wanted in issue.reason.casefold())
     )
 

@@ -112,9 +112,3 @@ def questions(wanted: Questions) -> Job:
     job = queue.add("vqa", f"Make {folder.name} of questions about MIMIC-CXR", words, folder)
     datasets.remember_images(folder.name, wanted.images)
     return job
-
-
-def check(file: datasets.DataFile, images: Path) -> Job:
-    """Look for everything that is wrong with a data file."""
-    words = ["data", "validate", str(file.path), "--images", str(images)]
-    return queue.add("validate", f"Check {file.path.parent.name}/{file.path.name}", words)

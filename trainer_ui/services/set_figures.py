@@ -114,7 +114,8 @@ def _spread(spread: Mapping[str, Any] | None, unit: str) -> str:
     if spread is None:
         return ""
     low, _, middle, _, high = spread["quantiles"]
-    return f"Median {middle:g} {unit}; 90 % have {low:g} to {high:g}; {spread['least']:g} to {spread['most']:g} in all."
+    least, most = spread["least"], spread["most"]
+    return f"Median {middle:.0f} {unit}; 90 % have {low:.0f} to {high:.0f}, all of them {least:.0f} to {most:.0f}."
 
 
 def _counted(values: Mapping[str, int], names: Mapping[str, str]) -> tuple[Bar, ...]:

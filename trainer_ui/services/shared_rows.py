@@ -106,6 +106,11 @@ def begin(one: Opened, other: Opened, *, pixels: bool) -> Job:
     return queue.add("validate", title, [*words, *([] if pixels else ["--no-pixels"])])
 
 
+def under_way(one: Opened, other: Opened, *, pixels: bool) -> Job | None:
+    """The latest job that compares them so, unless it is done."""
+    return check_results.under_way([report_file(one, other, pixels=pixels)])
+
+
 def report_file(one: Opened, other: Opened, *, pixels: bool) -> Path:
     """Where a job leaves what it finds in the two files as they are."""
     return check_results.report_file(one, other, pixels=pixels)
