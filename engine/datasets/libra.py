@@ -93,8 +93,8 @@ class Question:
 class Reference:
     """The true text of one study.
 
-    ``has_prior`` is None where the file does not say; ``kind`` and ``form`` are the question's, and ``question`` is its
-    text, "" where the file holds answers alone.
+    ``has_prior`` is None where the file does not say; ``kind`` and ``form`` are the question's. ``question`` is its
+    text and ``image`` the name of its (current) image, "" where the file holds answers alone.
     """
 
     text: str
@@ -103,6 +103,7 @@ class Reference:
     kind: str = ""
     form: str = ""
     question: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -405,7 +406,9 @@ def _reference(row: object) -> tuple[str, Reference]:
     image = record.get("image")
     pair = None if image is None else isinstance(image, list) and len(image) == 2 and image[0] != image[1]
     question = record.get("text") if "reference" in record else ""
-    said = _kind(record), _optional(record, "answer_type"), question if isinstance(question, str) else ""
+    current = image[0] if isinstance(image, list) and image else image
+    asked = [value if isinstance(value, str) else "" for value in (question, current)]
+    said = _kind(record), _optional(record, "answer_type"), *asked
     return _identity(record, "question_id"), Reference(text, _about(record), pair, *said)
 
 

@@ -19,23 +19,30 @@ from engine.datasets.libra import Answer, Question, Reference, read_questions, r
 from engine.datasets.libra import read_training as read_samples
 from engine.errors import DatasetError, InputError, UsageError
 from engine.evaluation import sharding, subgroups
+from engine.evaluation.agreement import Discordance, mcnemar
 from engine.evaluation.cases import Case, cases
 from engine.evaluation.folder import Folder, changed, file_of
-from engine.evaluation.keys import HEADLINE
+from engine.evaluation.keys import headline
 from engine.evaluation.naive import Naive, naive, rows_of
-from engine.evaluation.scoring import Evaluation, Scorer, ScoreSheet, Tally
+from engine.evaluation.naive_vqa import Turns, usual_answer
+from engine.evaluation.scoring import Evaluation, Scorer, ScoreSheet, Tally, Task
 from engine.evaluation.statistics import Difference, holm
 from engine.evaluation.subgroups import Part, Study
 from engine.evaluation.truth import read_truth
+from engine.evaluation.vqa import ACCURACIES
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A system against the chosen one: its score minus that one's, over the ``studies`` and ``patients`` both have."""
+    """A system against the chosen one: its score minus that one's, over the ``studies`` and ``patients`` both have.
+
+    ``discordances`` are of the scores of which every question says right or wrong, the chosen system first.
+    """
 
     differences: Mapping[str, Difference] = field(default_factory=dict)
     studies: int = 0
     patients: int = 0
+    discordances: Mapping[str, Discordance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Assessment:
         positives: class of findings -> studies in which it is there.
         notes: sentences that hold for all figures.
         cases: every answer by itself.
+        task: what the answers are.
     """
 
     document: Mapping[str, Any]
@@ -97,6 +105,7 @@ class Assessment:
     positives: Mapping[str, int]
     notes: tuple[str, ...]
     cases: Sequence[Case]
+    task: Task = "report"
 
 
 def assess(
@@ -106,6 +115,7 @@ def assess(
     scorers: Sequence[Scorer] = (),
     references: Path | None = None,
     truth: Path | None = None,
+    task: Task | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> Assessment:
     """Score a folder.
@@ -116,6 +126,7 @@ def assess(
             first model.
         scorers: that need a checkpoint or an environment.
         references, truth: instead of the files that the evaluation names.
+        task: what the answers are; unless given, what the references look like.
         report: told how many systems are scored, and of how many.
 
     Raises:
@@ -124,11 +135,12 @@ def assess(
     """
     document = folder.document()
     material = _Material.read(document, references, truth)
-    evaluation = Evaluation(material.references, material.truth, scorers)
+    evaluation = Evaluation(material.references, material.truth, scorers, task)
+    shown = headline(evaluation.task)
     contenders = [(entry, sharding.read(folder.answers(entry["name"]))) for entry in document["contenders"]]
     if not any(answers for _, answers in contenders):
         raise InputError(f"Nobody has answered in '{folder.path.name}' yet.")
-    baselines = naive(material.rows, set(evaluation.ids), material.training)
+    baselines = material.baselines(evaluation)
     total = len(contenders) + len(baselines)
     systems: list[System] = []
     tallies: dict[str, Tally] = {}
@@ -143,14 +155,15 @@ def assess(
             system = replace(
                 system,
                 sheet=evaluation.sheet(tally, answers),
-                parts=subgroups.parts(tally, material.studies, HEADLINE),
+                parts=subgroups.parts(tally, material.studies, shown),
             )
             found += cases(evaluation, system.name, answers, material.references, tally)
         systems.append(system)
         if report is not None:
             report(number, total)
     against = _chosen(against, systems)
-    systems, tested, tests = _compared(evaluation, systems, tallies, against)
+    headlines = {name: _only(tally, shown) for name, tally in tallies.items()}
+    systems, tested, tests = _compared(evaluation, systems, headlines, against)
     priors = [material.studies[identity].has_prior for identity in evaluation.ids if identity in material.studies]
     return Assessment(
         document=document,
@@ -159,11 +172,12 @@ def assess(
         tested=tested,
         tests=tests,
         studies=len(evaluation.ids),
-        patients=len({evaluation.study(identity).patient for identity in evaluation.ids}),
+        patients=len(set(map(evaluation.owner, evaluation.ids))),
         with_prior=None if None in priors or not priors else sum(map(bool, priors)),
         positives=_positives(evaluation),
         notes=material.notes,
         cases=found,
+        task=evaluation.task,
     )
 
 
@@ -176,8 +190,14 @@ class _Material:
     references: Mapping[str, Reference]
     truth: Mapping[str, Any]
     studies: Mapping[str, Study]
-    training: Sequence[str]
+    training: Turns
     notes: tuple[str, ...]
+
+    def baselines(self, evaluation: Evaluation) -> tuple[Naive, ...]:
+        """What could be answered without a look at the images."""
+        if evaluation.task == "vqa":
+            return (usual_answer(self.references, self.training),)
+        return naive(self.rows, set(evaluation.ids), [answer for _, answer in self.training])
 
     @classmethod
     def read(cls, document: Mapping[str, Any], references: Path | None, truth: Path | None) -> _Material:
@@ -211,7 +231,7 @@ class _Material:
         if not facts and len(kept) < len(questions):
             notes.append(f"{len(questions) - len(kept)} of {len(questions)} questions have no reference text.")
         return cls(
-            questions, rows_of(file, found), kept, facts, studies, [turn[1] for s in samples for turn in s.turns],
+            questions, rows_of(file, found), kept, facts, studies, [turn for s in samples for turn in s.turns],
             tuple(notes),
         )  # fmt: skip
 
@@ -226,20 +246,20 @@ def _there(asked: Mapping[str, Any], key: str) -> Path | None:
 
 def _own(questions: Sequence[Question]) -> dict[str, Reference]:
     """The references that the questions carry themselves."""
-    return {
-        question.id: Reference(question.reference, question.about, _paired(question))
-        for question in questions
-        if question.reference is not None
-    }
+    return {question.id: _of(question, question.reference) for question in questions if question.reference is not None}
 
 
 def _about(references: Mapping[str, Reference], questions: Sequence[Question]) -> dict[str, Reference]:
     """References from another file, about whom the questions say."""
     asked = {question.id: question for question in questions}
     return {
-        identity: Reference(one.text, asked[identity].about, _paired(asked[identity])) if identity in asked else one
-        for identity, one in references.items()
+        identity: _of(asked[identity], one.text) if identity in asked else one for identity, one in references.items()
     }
+
+
+def _of(question: Question, text: str) -> Reference:
+    said = question.kind, question.form, question.text, str(question.images[0])
+    return Reference(text, question.about, _paired(question), *said)
 
 
 def _paired(question: Question) -> bool:
@@ -286,16 +306,18 @@ def _compared(
 ) -> tuple[list[System], tuple[str, ...], int]:
     """The systems with their differences, the keys that were tested, and the number of tests."""
     found: dict[str, Comparison] = {}
-    chosen = _headline(tallies[against])
+    chosen = tallies[against]
     for name, tally in tallies.items():
         both = set(tally.ids).intersection(chosen.ids)
         if name != against and both:
             patients = len({owner for identity, owner in zip(tally.ids, tally.owners, strict=True) if identity in both})
-            differences = evaluation.difference(chosen, _headline(tally))
-            found[name] = Comparison(differences, len(both), patients)
+            differences = evaluation.difference(chosen, tally)
+            first, second = chosen.of(both).measures, tally.of(both).measures
+            discordances = {key: mcnemar(first[key], second[key]) for key in differences if key in ACCURACIES}
+            found[name] = Comparison(differences, len(both), patients, discordances)
     for name in (system.name for system in systems if system.baseline and system.name in found):
         untested = {key: replace(gain, p=nan, p_holm=nan) for key, gain in found[name].differences.items()}
-        found[name] = replace(found[name], differences=untested)
+        found[name] = replace(found[name], differences=untested, discordances={})
     models = [system.name for system in systems if not system.baseline and system.name in found]
     tests = [(name, key) for name in models for key in found[name].differences]
     corrected = holm([found[name].differences[key].p for name, key in tests])
@@ -307,9 +329,11 @@ def _compared(
 
 
 def _positives(evaluation: Evaluation) -> dict[str, int]:
+    if evaluation.task == "vqa":
+        return {}
     facts = (fact for identity in evaluation.ids for fact in evaluation.study(identity).facts.values())
     return dict(Counter(fact.name for fact in facts if fact.present))
 
 
-def _headline(tally: Tally) -> Tally:
-    return Tally(tally.ids, tally.owners, {key: tally.measures[key] for key in HEADLINE if key in tally.measures})
+def _only(tally: Tally, keys: Sequence[str]) -> Tally:
+    return Tally(tally.ids, tally.owners, {key: tally.measures[key] for key in keys if key in tally.measures})

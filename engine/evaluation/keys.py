@@ -1,15 +1,15 @@
 """Every score by its key: what it is in a reader's words, its unit, and which way is better.
 
 The keys of a class, a size or a change have it in brackets (``finding_f1[Edema]``); `describe` knows them by what
-stands before. Knows names alone: the scores themselves are computed by wording, meteor, meaning and the scorers that
-need a checkpoint.
+stands before. Knows names alone: the scores themselves are computed by wording, meteor, meaning, vqa, the judge and the
+scorers that need a checkpoint.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-__all__ = ["HEADLINE", "KEYS", "LIBRA_KEYS", "Key", "describe", "named"]
+__all__ = ["HEADLINE", "JUDGED", "KEYS", "LIBRA_KEYS", "VQA_HEADLINE", "Key", "describe", "headline", "named"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ def _share(name: str, title: str, says: str, *, lower: bool = False) -> Key:
 _NGRAMS = "Equal runs of up to {} words, over all studies together, unsmoothed. Rewards equal wording, not truth."
 _CHEXBERT = "Labels that CheXbert gives to both texts, a positive or uncertain one taken as present."
 _FIVE = "The same for cardiomegaly, edema, consolidation, atelectasis and effusion."
+_OPEN = "Of open questions: {}, mean over the questions. Words in lower case, without marks and articles."
+_VALID = "Of the replies of the judge that can be read. The judge is a language model and never sees the image."
+_TOTAL = "Of all answers that were put to the judge, also those with a reply that cannot be read."
+_LLAVA_MED = "As LLaVA-Med's run_eval.py first computed it, for comparison with figures published so; it flatters: "
 
 KEYS: dict[str, Key] = {
     key.name: key
@@ -123,6 +127,70 @@ KEYS: dict[str, Key] = {
         ),
         Key("length_ratio", "Length ratio", None, "", "Words written for each word of the reference."),
         _share("duplicate_rate", "Sentences said twice", "Of all sentences written.", lower=True),
+        _share(
+            "vqa_accuracy",
+            "VQA accuracy",
+            "All questions: closed ones answered right, open ones answered with exactly the words of the reference.",
+        ),
+        _share("vqa_score", "VQA score", "All questions: closed ones right or wrong, of open ones the F1 over words."),
+        _share(
+            "vqa_closed_accuracy",
+            "Closed questions right",
+            "The first yes or no, or the right option, as whole words. An answer with neither is wrong and counts.",
+        ),
+        _share("vqa_open_recall", "Open questions, recall", _OPEN.format("words of the reference in the answer")),
+        _share("vqa_open_precision", "Open questions, precision", _OPEN.format("words of the answer in the reference")),
+        _share("vqa_open_f1", "Open questions, F1", _OPEN.format("F1 over words")),
+        _share("vqa_open_exact_match", "Open questions, exact match", _OPEN.format("the same words in the same order")),
+        _share("vqa_neither_rate", "Neither yes nor no", "Of the questions to be answered by yes or no.", lower=True),
+        *(
+            _share(f"{name}[...]", title, "The same of one type of question.")
+            for name, title in (
+                ("vqa_accuracy", "VQA accuracy"),
+                ("vqa_score", "VQA score"),
+                ("vqa_closed_accuracy", "Closed questions right"),
+                ("vqa_open_recall", "Open questions, recall"),
+                ("vqa_open_precision", "Open questions, precision"),
+                ("vqa_open_f1", "Open questions, F1"),
+                ("vqa_open_exact_match", "Open questions, exact match"),
+            )
+        ),
+        _share(
+            "vqa_llava_med_closed",
+            "LLaVA-Med compatible, closed",
+            f"{_LLAVA_MED}wrong answers with a yes or no are left out, and parts of words count.",
+        ),
+        _share(
+            "vqa_llava_med_open_recall",
+            "LLaVA-Med compatible, open recall",
+            f"{_LLAVA_MED}a right word counts as often as the answer repeats it.",
+        ),
+        _share("judge_correct_rate", "Judged correct", _VALID),
+        _share("judge_correct_rate_total", "Judged correct, of all", _TOTAL),
+        _share("judge_incorrect_rate", "Judged incorrect", _VALID, lower=True),
+        _share("judge_incorrect_rate_total", "Judged incorrect, of all", _TOTAL, lower=True),
+        Key(
+            "judge_neutral_rate", "Judged neither", None, "%", f"Hedged, or not to be told from the reference. {_VALID}"
+        ),
+        Key("judge_neutral_rate_total", "Judged neither, of all", None, "%", _TOTAL),
+        _share("judge_contradiction_rate", "Contradicts itself, by the judge", _VALID, lower=True),
+        Key(
+            "judge_invalid_format_rate",
+            "Replies of the judge that cannot be read",
+            None,
+            "%",
+            "Of all answers put to it, after a second try. A property of the judge, not of the model that answered.",
+        ),
+        Key(
+            "judge_average_confidence",
+            "The judge's confidence, 1 to 5",
+            None,
+            "",
+            "Mean of what it gave. It is the judge's in its own verdict, not that of the model that answered.",
+        ),
+        Key(
+            "judge_confidence_completeness", "Verdicts with a confidence", None, "%", "Of the replies that can be read."
+        ),
     )
 }
 """In the order in which they are shown."""
@@ -135,6 +203,12 @@ HEADLINE = (
     "progression_recall", "prior_hallucination_rate", "missed_comparison_rate",
 )  # fmt: skip
 """The scores that two systems are tested on, and that a summary shows. All others are there to look closer."""
+
+VQA_HEADLINE = ("vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "vqa_accuracy")
+"""The same where questions are answered shortly."""
+
+JUDGED = ("judge_correct_rate", "judge_correct_rate_total")
+"""What a headline shows of a judge, where people have found that it judges as they do."""
 
 
 def describe(name: str) -> Key:
@@ -159,3 +233,8 @@ def named(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def headline(task: str) -> tuple[str, ...]:
+    """The headline scores of a task, "report" or "vqa"."""
+    return VQA_HEADLINE if task == "vqa" else HEADLINE

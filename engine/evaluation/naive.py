@@ -2,7 +2,7 @@
 
 Two of them: the prior's report copied (what a model without a sense of change comes to), and the same normal report for
 everybody (what most studies of a screening population call for). Both are answers like any others, scored by the same
-code. A third that looks at the images but coarsely is in baseline.py.
+code. One for short answers to questions is in naive_vqa.py, one that looks at the images, but coarsely, in baseline.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from engine.evaluation.truth import NO_FINDING, read_text
 from engine.reports.findings import CHEXPERT, compares
 
 COPY, NORMAL = "copy-the-prior", "always-normal"
-TITLES = {COPY: "Copy of the prior report", NORMAL: "Always the same normal report"}
+TITLES = {
+    COPY: "Copy of the prior report",
+    NORMAL: "Always the same normal report",
+    "usual-answer": "Always the usual answer",
+}
 
 WRITTEN = "The lungs are clear. The heart is normal in size. No pleural effusion or pneumothorax. No acute fracture."
 """The normal report where no file has one."""

@@ -13,7 +13,9 @@ def named(key: str) -> str:
 
 def better(key: Key) -> str:
     """Which way is better, for a column of that name."""
-    return {True: "higher", False: "lower", None: "near 1"}[key.higher_is_better]
+    if key.higher_is_better is None:
+        return "near 1" if key.name == "length_ratio" else ""
+    return "higher" if key.higher_is_better else "lower"
 
 
 def digits(key: str) -> int:

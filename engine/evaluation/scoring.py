@@ -1,9 +1,10 @@
 """Answers against references and truth: every score with its interval, or why there is none.
 
 Libra's keys (BLEU1..4, METEOR, ROUGE-L, Temporal_entity_score, Bert_score) are there whenever there are reference
-texts; the scores of meaning come from a truth file where one is given, else from the reference texts. Studies are
-matched by id; what has no partner is counted and said. Whether a study was to be compared follows what the model was
-shown: answers made without the prior (``metadata.prior`` is "none") must not compare, a dummy prior counts as a pair.
+texts; the scores of meaning come from a truth file where one is given, else from the reference texts. Short answers to
+questions (the task "vqa") have scores of their own in place of those of meaning. Studies are matched by id; what has no
+partner is counted and said. Whether a study was to be compared follows what the model was shown: answers made without
+the prior (``metadata.prior`` is "none") must not compare, a dummy prior counts as a pair.
 
 What is counted of each study is a `Tally`: scores, differences, scores of a part of the studies and of a single one are
 all made of it.
@@ -13,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from engine.datasets.libra import Answer, Reference
 from engine.errors import InputError
-from engine.evaluation import meaning, wording, wordnet
+from engine.evaluation import meaning, vqa, wording, wordnet
 from engine.evaluation.keys import LIBRA_KEYS
 from engine.evaluation.meaning import Reading
 from engine.evaluation.statistics import Difference, Floats, Measure, Patients, Score
@@ -30,6 +31,10 @@ from engine.reports.labels import EXTRACTOR_LINE
 METEOR, BERT = "METEOR", "Bert_score"
 NO_BERT = "n/a, because no BERT checkpoint was given: --bertscore DIR"
 NOT_GIVEN = "n/a, because the checkpoint or the environment it needs was not given"
+NO_JUDGE = "n/a, because it needs a judge, which 'score DIR --judge MODEL' asks"
+
+Task = Literal["report", "vqa"]
+"""What the answers are: reports, or short answers to questions."""
 
 EVERYTHING = ("",)
 """The keys that are asked for, by their beginnings: all of them."""
@@ -97,9 +102,11 @@ class Evaluation:
         references: id -> reference text; may be empty where there is truth.
         truth: id -> truth; the reference texts stand in for it where it is empty.
         scorers: of paired texts, beside those that need nothing.
+        task: what the answers are; unless given, what the references look like (`vqa.RULE`), and reports where there is
+            a truth file.
 
     Raises:
-        InputError: neither references nor truth.
+        InputError: neither references nor truth, or short answers without references.
     """
 
     def __init__(
@@ -107,10 +114,16 @@ class Evaluation:
         references: Mapping[str, Reference],
         truth: Mapping[str, StudyTruth],
         scorers: Sequence[Scorer] = (),
+        task: Task | None = None,
     ) -> None:
         if not references and not truth:
             raise InputError("There is nothing to score against: give references, a truth file, or both.")
+        self.task: Task = task or ("vqa" if not truth and vqa.is_vqa(references.values()) else "report")
+        if self.task == "vqa" and not references:
+            raise InputError("Short answers are scored against reference answers, and there are none: a truth file "
+                             "says what a report must hold.")  # fmt: skip
         self._references = references
+        truth = truth if self.task == "report" else {}
         self._truth = truth
         self._scorers = scorers
         self._classes = own_classes(truth.values()) if truth else dict(CHEXPERT)
@@ -145,7 +158,7 @@ class Evaluation:
         ids = [identity for identity in self.ids if identity in answers]
         if not ids:
             raise InputError("None of the answers belongs to one of the studies: their ids do not match.")
-        owners = tuple(self.study(identity).patient for identity in ids)
+        owners = tuple(map(self.owner, ids))
         measures = self._measures(ids, answers, tuple(wanted))
         kept = {name: measure for name, measure in measures.items() if name.startswith(tuple(wanted))}
         return Tally(tuple(ids), owners, kept)
@@ -186,6 +199,16 @@ class Evaluation:
         reference = self._references[identity]
         return from_reference(identity, reference.text, patient=reference.about.patient, has_prior=reference.has_prior)
 
+    def owner(self, identity: str) -> str:
+        """Whose study it is: the patient, or what stands for one where that is not known.
+
+        Many short questions may be about one image, and answers to them are no independent observations.
+        """
+        if self.task == "vqa":
+            one = self._references[identity]
+            return one.about.patient or one.image or identity
+        return self.study(identity).patient
+
     def reading(self, identity: str, answer: Answer) -> Reading:
         """What an answer claims about a study."""
         study = self.study(identity)
@@ -209,10 +232,16 @@ class Evaluation:
                     found |= scorer.measures(gold, texts)
         else:
             found |= wording.shape(texts)
-        if _asked(meaning.STEMS, wanted):
+        if (self.task == "vqa" and _asked(vqa.STEMS, wanted)) or _named(vqa.STEMS, wanted):
+            found |= vqa.measures([self._reference(identity) for identity in ids], texts)
+        if (self.task == "report" and _asked(meaning.STEMS, wanted)) or _named(meaning.STEMS, wanted):
             readings = [self.reading(identity, answers[identity]) for identity in ids]
             found |= meaning.measures(readings, list(self._classes))
         return found
+
+    def _reference(self, identity: str) -> Reference:
+        """The reference of a study; one without words where there is none."""
+        return self._references.get(identity) or Reference("")
 
     def ordered(self, scores: Mapping[str, Score]) -> dict[str, Score]:
         """Libra's keys first; where there are reference texts, also those of them that cannot be computed."""
@@ -228,25 +257,43 @@ class Evaluation:
         return ordered
 
     def _notes(self, scored: int, missing: Sequence[str], unknown: Sequence[str]) -> tuple[str, ...]:
-        source = "the truth file" if self._truth else "the reference texts (14 CheXpert classes)"
-        notes = [
-            f"Findings and changes are read from the texts by rules ({EXTRACTOR_LINE}) and compared with {source}."
-        ]
+        notes = [self._how()]
         known = self._truth or any(reference.about.patient for reference in self._references.values())
         if not known:
-            notes.append("Patients are not known: every study counts as its own patient, intervals may be too narrow.")
+            images = self.task == "vqa" and any(reference.image for reference in self._references.values())
+            own = (
+                "all questions about an image count as one patient"
+                if images
+                else "every study counts as its own patient"
+            )
+            notes.append(f"Patients are not known: {own}, intervals may be too narrow.")
         if missing:
             notes.append(f"{len(missing)} of {scored + len(missing)} studies have no answer and are not scored.")
         if unknown:
             notes.append(f"{len(unknown)} answers belong to no study and are not scored.")
         return tuple(notes)
 
+    def _how(self) -> str:
+        """What the texts are compared with, and how."""
+        if self.task == "vqa":
+            closed, free = vqa.questions(self._references.values())
+            return (
+                f"{closed} questions are closed (yes, no or a choice), {free} open. Texts are compared in lower case, "
+                "without marks and articles; a closed question answered by neither yes nor no is wrong."
+            )
+        source = "the truth file" if self._truth else "the reference texts (14 CheXpert classes)"
+        return f"Findings and changes are read from the texts by rules ({EXTRACTOR_LINE}) and compared with {source}."
+
 
 def unavailable(name: str, scorers: Sequence[Scorer] = ()) -> str:
     """Why a score cannot be computed here, whatever the texts; "" where it can."""
     if name == METEOR:
         return wordnet.missing()
-    if name.startswith((*wording.KEYS, *meaning.STEMS, *(stem for scorer in scorers for stem in scorer.stems))):
+    if name.startswith("judge_"):
+        return NO_JUDGE
+    if name.startswith(
+        (*wording.KEYS, *meaning.STEMS, *vqa.STEMS, *(stem for scorer in scorers for stem in scorer.stems))
+    ):
         return ""
     return NO_BERT if name == BERT else NOT_GIVEN
 
@@ -254,6 +301,11 @@ def unavailable(name: str, scorers: Sequence[Scorer] = ()) -> str:
 def _asked(stems: Sequence[str], wanted: Sequence[str]) -> bool:
     """Whether a key that begins with one of ``stems`` may begin with one of ``wanted``."""
     return any(stem.startswith(word) or word.startswith(stem) for stem in stems for word in wanted)
+
+
+def _named(stems: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether one of ``wanted`` asks for keys that begin with one of ``stems`` and for no others."""
+    return any(word.startswith(stem) for stem in stems for word in wanted)
 
 
 def _compared(study: StudyTruth, answer: Answer) -> bool | None:

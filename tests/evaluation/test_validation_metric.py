@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.datasets.libra import About, Answer, Reference
 from engine.errors import InputError, UsageError
-from engine.evaluation.keys import HEADLINE, KEYS, LIBRA_KEYS, describe
+from engine.evaluation.keys import HEADLINE, JUDGED, KEYS, LIBRA_KEYS, VQA_HEADLINE, describe
 from engine.evaluation.scoring import Evaluation
 from engine.evaluation.validation import known, metric
 
@@ -99,8 +99,9 @@ def test_a_function_of_ones_own_is_run_and_said_to_be(tmp_path: Path) -> None:
 
 
 def test_keys_are_described_once() -> None:
-    assert set(LIBRA_KEYS) <= set(KEYS) and set(HEADLINE) <= set(KEYS)
-    assert set(known()) == set(KEYS) - {"length_ratio"}
+    assert {*LIBRA_KEYS, *HEADLINE, *VQA_HEADLINE, *JUDGED} <= set(KEYS)
+    neither = {name for name in KEYS if name.startswith(("judge_neutral", "judge_invalid", "judge_average"))}
+    assert set(known()) == set(KEYS) - {"length_ratio", "judge_confidence_completeness"} - neither
     assert describe("finding_f1[Edema]").title == "Finding F1: Edema"
     assert all(key.title and key.says.endswith(".") for key in KEYS.values())
     with pytest.raises(KeyError):

@@ -214,7 +214,7 @@ ELSEWHERE = {
 }
 """Settings without a field, and why."""
 
-_NEEDS_A_CHECKPOINT = ("Bert_score", "chexbert_", "radgraph_", "RG_ER", "radcliq_", "ratescore")
+_NEEDS_A_CHECKPOINT = ("Bert_score", "chexbert_", "radgraph_", "RG_ER", "radcliq_", "ratescore", "judge_")
 LOSS = "loss"
 
 
