@@ -16,8 +16,11 @@ from serving.palette import ACCENT, DIM, GROUND, TEXT
 from trainer_ui.theme import WARNING
 
 ROW = 27
-NAME_WIDTH = 240
-COLOURS = {"better": ACCENT, "worse": WARNING}
+NAME_WIDTH, WORDS_WIDTH = 240, 95
+"""Pixels for the names of scores, and for the verdicts behind the longest intervals."""
+
+COLOURS = {"better": ACCENT, "worse": WARNING, "ahead": WARNING, "behind": DIM, "even": DIM, "unclear": DIM}
+"""Verdict to colour."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Gain:
     value: float
     low: float
     high: float
+    verdict: str
     says: str
     clear: bool
 
@@ -52,16 +56,26 @@ def described(gains: Sequence[Gain], *, of: str, against: str) -> dict[str, Any]
         "type": "nominal",
         "sort": names,
         "title": None,
-        "axis": {"labelLimit": NAME_WIDTH, "ticks": False, "domain": False, "labelPadding": 10},
+        "axis": {
+            "labelLimit": NAME_WIDTH,
+            "labelBound": False,
+            "labelFlush": False,
+            "labelOverlap": False,
+            "ticks": False,
+            "domain": False,
+            "labelPadding": 10,
+        },
     }
-    axis = {"gridOpacity": 0.25, "format": "+~g", "tickCount": 7}
+    ticks = "datum.value == 0 ? '0' : replace(format(datum.value, '+~g'), '-', '−')"
+    axis = {"gridOpacity": 0.25, "labelExpr": ticks, "tickCount": 7}
     title = f"percentage points; right of 0 {of} is better, left of it {against}"
-    across = {"field": "value", "type": "quantitative", "title": title, "axis": axis}
+    scale = {"nice": False, "padding": WORDS_WIDTH}
+    across = {"field": "value", "type": "quantitative", "title": title, "axis": axis, "scale": scale}
     colour = {
-        "field": "says",
+        "field": "verdict",
         "type": "nominal",
         "legend": None,
-        "scale": {"domain": list(COLOURS), "range": list(COLOURS.values()), "unknown": DIM},
+        "scale": {"domain": list(COLOURS), "range": list(COLOURS.values())},
     }
     told = [
         {"field": "name", "type": "nominal", "title": "score"},
@@ -71,7 +85,7 @@ def described(gains: Sequence[Gain], *, of: str, against: str) -> dict[str, Any]
         {"field": "says", "type": "nominal", "title": "verdict"},
     ]
     spans = {**across, "field": "low"}
-    hollow = {"condition": {"test": "datum.clear", "field": "says", "type": "nominal"}, "value": GROUND}
+    filled = {"condition": {"test": "datum.clear", **colour}, "value": GROUND}
     return {
         "height": {"step": ROW},
         "data": {"values": values},
@@ -79,19 +93,19 @@ def described(gains: Sequence[Gain], *, of: str, against: str) -> dict[str, Any]
             {
                 "data": {"values": [{"zero": 0}]},
                 "mark": {"type": "rule", "color": TEXT, "strokeDash": [4, 3]},
-                "encoding": {"x": {"field": "zero", "type": "quantitative"}},
+                "encoding": {"x": {**across, "field": "zero"}},
             },
             {
                 "mark": {"type": "rule", "strokeWidth": 2},
                 "encoding": {"y": up, "x": spans, "x2": {"field": "high"}, "color": colour, "tooltip": told},
             },
             {
-                "mark": {"type": "point", "size": 70, "opacity": 1, "strokeWidth": 2, "fill": GROUND},
+                "mark": {"type": "point", "size": 70, "opacity": 1, "strokeWidth": 2},
                 "encoding": {
                     "y": up,
                     "x": across,
                     "stroke": colour,
-                    "fill": {**hollow, "scale": colour["scale"], "legend": None},
+                    "fill": filled,
                     "tooltip": told,
                 },
             },

@@ -17,14 +17,14 @@ _STYLE = f"""<style>
 .studio-words {{ color: {TEXT}; line-height: 1.6; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.95rem; }}
 .studio-words ins {{ background: rgba(230, 159, 0, 0.18); color: #ffd18a; text-decoration: none;
   border-bottom: 2px solid #e69f00; border-radius: 2px; }}
-.studio-words del {{ color: #86bdff; text-decoration: line-through; text-decoration-thickness: 2px; opacity: 0.9; }}
+.studio-words del {{ color: #86bdff; text-decoration: line-through; text-decoration-thickness: 1px; }}
 .studio-words .none {{ color: {DIM}; font-style: italic; }}
 </style>"""
 
 
-def show(text: str, diff: Sequence[tuple[str, str, str]] = (), *, left_out: bool = True) -> None:
-    """A text; with ``diff`` (as cases have it) what differs from the reference is marked, what is missing too if so."""
-    st.html(_STYLE + html(text, diff, left_out=left_out))
+def show(text: str, diff: Sequence[tuple[str, str, str]] = ()) -> None:
+    """A text; with ``diff`` (as cases have it) what differs from the reference is marked."""
+    st.html(_STYLE + html(text, diff))
 
 
 def key() -> None:
@@ -36,9 +36,9 @@ def key() -> None:
     )
 
 
-def html(text: str, diff: Sequence[tuple[str, str, str]] = (), *, left_out: bool = True) -> str:
+def html(text: str, diff: Sequence[tuple[str, str, str]] = ()) -> str:
     """The text in HTML."""
-    if not text.strip() and not (diff and left_out):
+    if not text.strip() and not diff:
         return '<div class="studio-words"><span class="none">nothing</span></div>'
     if not diff:
         return f'<div class="studio-words">{escape(text)}</div>'
@@ -47,7 +47,7 @@ def html(text: str, diff: Sequence[tuple[str, str, str]] = (), *, left_out: bool
         if tag == "equal":
             pieces.append(escape(after))
             continue
-        if before and left_out:
+        if before:
             pieces.append(f"<del>{escape(before)}</del>")
         if after:
             pieces.append(f"<ins>{escape(after)}</ins>")

@@ -36,9 +36,10 @@ _STYLE = f"""<style>
 .studio-table td {{ font-variant-numeric: tabular-nums; }}
 .studio-table td.st-wide {{ white-space: normal; min-width: 14rem; }}
 .studio-table .st-strong {{ font-weight: 600; font-size: 1rem; }}
-.studio-table .st-small {{ color: {DIM}; font-size: 0.78rem; }}
+.studio-table .st-small {{ color: {DIM}; font-size: 0.78rem; font-weight: 400; }}
 .studio-table .st-good {{ color: {ACCENT}; font-weight: 600; }}
 .studio-table .st-bad {{ color: {WARNING}; font-weight: 600; }}
+.studio-table span + span {{ margin-left: 0.3rem; }}
 .studio-table details summary {{ cursor: pointer; font-weight: 600; }}
 .studio-table details p {{ margin: 0.2rem 0 0.1rem; color: {DIM}; font-size: 0.8rem; }}
 </style>"""
@@ -46,13 +47,14 @@ _STYLE = f"""<style>
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a cell."""
+    """A line of a cell, or a part of one."""
 
     text: str
     tone: Tone = "plain"
 
 
-Cell = Sequence[Line]
+Cell = Sequence[Line | tuple[Line, ...]]
+"""Lines; several parts of one stand side by side."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,11 @@ def _lines(head: str | Cell) -> Cell:
 
 
 def _cell(lines: Cell) -> str:
-    return "".join(
-        f'<div class="{_TONES[line.tone]}">{escape(line.text)}</div>'
-        if _TONES[line.tone]
-        else f"<div>{escape(line.text)}</div>"
-        for line in lines
+    return "".join(f"<div>{_parts(line if isinstance(line, tuple) else (line,))}</div>" for line in lines)
+
+
+def _parts(parts: Sequence[Line]) -> str:
+    return " ".join(
+        f'<span class="{_TONES[part.tone]}">{escape(part.text)}</span>' if _TONES[part.tone] else escape(part.text)
+        for part in parts
     )

@@ -1,27 +1,59 @@
-"""The evaluation page."""
+"""The evaluation page: a new one, those there are, and one of them with its scores and its cases.
+
+What is shown stands in the address: ``?view=new`` or ``list``, ``?evaluation=NAME`` for one. ``?run=NAME`` and
+``?set=NAME`` fill in a new one. It is found again after a reload, in another window, by another studio.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from trainer_ui import addresses, errors, navigation
+from trainer_ui import addresses, errors
 from trainer_ui.components import frame
-from trainer_ui.services import datasets
+from trainer_ui.pages import evaluate_list, evaluate_new, evaluate_one
+from trainer_ui.services import evaluations
+
+VIEWS = {"list": "Evaluations", "new": "New evaluation"}
+VIEW, EVALUATION, RUN, SET = "view", "evaluation", "run", "set"
+_KEY = "evaluate-view"
 
 
 def show() -> None:
     """The page."""
+    if EVALUATION in st.query_params:
+        with errors.shown():
+            evaluate_one.show(st.query_params[EVALUATION])
+        return
     frame.head(
         "Evaluate",
         "Models answer the same questions and are held against the reports of radiologists. Every score comes with its "
         "interval, and every difference is tested.",
     )
     with frame.beside_jobs(addresses.EVALUATE), errors.shown():
-        if not any(data.questions for data in datasets.found()):
-            st.info("An evaluation needs questions with reference reports, and there are none yet.")
-            st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
-        else:
-            st.info("No evaluation has been begun from here yet. In a terminal a model answers questions with:")
-            st.code(
-                "python launch.py evaluate --model MODEL --questions FILE.jsonl --output ANSWERS.jsonl", language=None
-            )
+        view = _view()
+        with st.container(key=f"evaluate-{view}"), errors.shown():
+            {"list": evaluate_list.show, "new": evaluate_new.show}[view]()
+
+
+def _view() -> str:
+    named = st.query_params.get(VIEW, "")
+    if named not in VIEWS:
+        asked = RUN in st.query_params or SET in st.query_params
+        named = "list" if not asked and evaluations.overview() else "new"
+    st.session_state[_KEY] = named
+    st.segmented_control(
+        "Part of the page",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        required=True,
+        key=_KEY,
+        on_change=_turn,
+        label_visibility="collapsed",
+    )
+    return named
+
+
+def _turn() -> None:
+    st.query_params[VIEW] = st.session_state[_KEY]
+    for name in (RUN, SET):
+        st.query_params.pop(name, None)

@@ -179,8 +179,13 @@ def scoring(folder: Path, against: str, checkpoints: Checkpoints) -> list[str]:
 
 
 def command(said: Sequence[str]) -> str:
-    """What a terminal would be given."""
-    return f"python launch.py {shlex.join(said)}"
+    """What a terminal would be given, an option a line."""
+    lines = [["python", "launch.py"]]
+    for word in said:
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n    ".join(map(shlex.join, lines))
 
 
 def remembered() -> Checkpoints:

@@ -25,14 +25,15 @@ LEVEL = 0.05
 FEW = 30
 """Patients below which drawing them again says too little; as in the report."""
 
-Verdict = Literal["better", "worse", "unclear", "ahead", "behind"]
+Verdict = Literal["better", "worse", "unclear", "ahead", "behind", "even"]
 
 VERDICTS: Mapping[Verdict, str] = {
     "better": "better",
     "worse": "worse",
-    "unclear": "no clear difference",
+    "unclear": "may be chance",
     "ahead": "ahead, not tested",
     "behind": "behind, not tested",
+    "even": "not told apart, not tested",
 }
 
 GROUPS: Mapping[str, tuple[str, str]] = {
@@ -81,7 +82,7 @@ class System:
             return None
         if self.baseline:
             if isnan(gain.low) or gain.low <= 0 <= gain.high:
-                return "unclear"
+                return "even"
             return "ahead" if (gain.low > 0) == better else "behind"
         if not gain.p_holm < LEVEL or not gain.value:
             return "unclear"
@@ -234,8 +235,8 @@ def interval(key: str, score: Score) -> str:
 
 def change(key: str, gain: Difference) -> str:
     """A difference with its interval."""
-    if isnan(gain.low) or isnan(gain.high):
-        return figures.signed(key, gain.value)
+    if isnan(gain.low) or isnan(gain.high) or gain.low == gain.high:
+        return f"{figures.signed(key, gain.value)}, the same in every draw"
     return f"{figures.signed(key, gain.value)} ({figures.interval(key, gain)})"
 
 
