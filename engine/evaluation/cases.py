@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.datasets.libra import Answer, Reference
 from engine.errors import DatasetError
+from engine.evaluation import vqa
 from engine.evaluation.meaning import STATED, Reading
 from engine.evaluation.truth import NO_FINDING
 from engine.reports.findings import Change, Side, compares
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 SCORES = ("BLEU4", "ROUGE-L", "Temporal_entity_score", "finding_f1_micro")
 """The scores of a single case. BLEU-4 is 0 without four equal words in a row."""
+
+VQA_SCORES = ("vqa_score", "vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "ROUGE-L", "judge_correct_rate")
+"""The same of a short answer to a question."""
 
 
 class Fault(StrEnum):
@@ -41,6 +45,15 @@ class Fault(StrEnum):
     INVENTED_CHANGE = "invented change"
     NO_PRIOR = "compares without a prior"
     NOT_COMPARED = "does not compare"
+
+
+class ShortFault(StrEnum):
+    """What can be wrong with a short answer to a question."""
+
+    WRONG = "wrong answer"
+    NEITHER = "neither yes nor no"
+    NOTHING = "no word of the reference"
+    INCOMPLETE = "incomplete answer"
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ class Case:
 
     Attributes:
         id, system: the study and who answered.
-        scores: of SCORES, those that are defined.
+        scores: of SCORES, or VQA_SCORES, those that are defined.
         slips: everything that is wrong with it, as far as the rules can tell.
         reference, prediction: the texts; the reference is "" where there is truth alone.
         diff: (difflib's tag, words of the reference, words of the prediction), which together are both texts.
@@ -90,18 +103,23 @@ def cases(
     tally: Tally,
 ) -> Iterator[Case]:
     """Every study that ``system`` has answered, in the order of the tally that was made of its answers."""
-    each = {name: tally.each(name) for name in SCORES if name in tally.measures}
+    short = evaluation.task == "vqa"
+    each = {name: tally.each(name) for name in (VQA_SCORES if short else SCORES) if name in tally.measures}
     for place, identity in enumerate(tally.ids):
-        reading = evaluation.reading(identity, answers[identity])
+        text = answers[identity].text
         reference = references[identity].text if identity in references else ""
+        if short:
+            slips = tuple(_short_slips(references[identity], text))
+        else:
+            slips = tuple(_slips(evaluation.reading(identity, answers[identity])))
         yield Case(
             id=identity,
             system=system,
             scores={name: round(float(v[place]), 2) for name, v in each.items() if np.isfinite(v[place])},
-            slips=tuple(_slips(reading)),
+            slips=slips,
             reference=reference,
-            prediction=reading.text,
-            diff=word_diff(reference, reading.text) if reference else (),
+            prediction=text,
+            diff=word_diff(reference, text) if reference else (),
         )
 
 
@@ -156,6 +174,20 @@ def read_cases(file: Path) -> list[Case]:
             reason = ((number, "not a case as 'score' writes it"),)
             raise DatasetError(f"'{file.name}' cannot be read; 'score' writes it anew.", reason) from cause
     return found
+
+
+def _short_slips(reference: Reference, text: str) -> Iterator[Slip]:
+    form = vqa.form_of(reference)
+    if form == "closed" and not vqa.closed_right(reference.text, text):
+        said = vqa.chosen(reference.text, text)
+        silent = vqa.by_yes_or_no(reference.text) and not said
+        yield Slip(ShortFault.NEITHER if silent else ShortFault.WRONG, "", true=reference.text, said=said)
+    if form == "open":
+        found = vqa.overlap(reference.text, text)
+        if not found.recall:
+            yield Slip(ShortFault.NOTHING, "", true=reference.text)
+        elif found.recall < 1:
+            yield Slip(ShortFault.INCOMPLETE, "", true=reference.text)
 
 
 def _slips(reading: Reading) -> Iterator[Slip]:

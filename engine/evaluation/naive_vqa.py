@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engine.datasets.libra import IMAGE_TEXT, Answer, Reference
 from engine.evaluation.naive import Naive
-from engine.evaluation.vqa import words
+from engine.evaluation.vqa import by_yes_or_no, words
 
 USUAL = "usual-answer"
 
@@ -31,13 +31,13 @@ def usual_answer(references: Mapping[str, Reference], training: Turns = ()) -> N
     by_question: dict[tuple[str, ...], list[str]] = {}
     for question, answer in training:
         by_question.setdefault(_asked(question), []).append(answer)
-    by_form = {yes_no: _most(text for _, text in known if _yes_no(text) is yes_no) for yes_no in (True, False)}
+    by_form = {yes_no: _most(text for _, text in known if by_yes_or_no(text) is yes_no) for yes_no in (True, False)}
     said: dict[str, str] = {}
     exact = 0
     for identity, reference in references.items():
         own = _most(by_question.get(_asked(reference.question), ()))
         exact += bool(own)
-        said[identity] = own or by_form[_yes_no(reference.text)] or by_form[not _yes_no(reference.text)]
+        said[identity] = own or by_form[by_yes_or_no(reference.text)] or by_form[not by_yes_or_no(reference.text)]
     answers = {name: Answer(name, references[name].question, text, "", USUAL) for name, text in said.items() if text}
     if not answers:
         return Naive(USUAL, {}, "n/a, because neither the training file nor the references hold an answer")
@@ -50,10 +50,6 @@ def usual_answer(references: Mapping[str, Reference], training: Turns = ()) -> N
 
 def _asked(question: str) -> tuple[str, ...]:
     return words(question.replace(IMAGE_TEXT, " "))
-
-
-def _yes_no(answer: str) -> bool:
-    return words(answer)[:1] in (("yes",), ("no",))
 
 
 def _most(answers: Iterable[str]) -> str:

@@ -7,18 +7,20 @@ renderers print the same document (report_html, report_pdf). It holds no report 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.evaluation import report_figures as figures
+from engine.evaluation import report_tables as tables
+from engine.evaluation import report_vqa
 from engine.evaluation.assessment import Assessment, System
-from engine.evaluation.cases import Fault
-from engine.evaluation.keys import HEADLINE, KEYS, Key, describe
+from engine.evaluation.cases import Fault, ShortFault
+from engine.evaluation.keys import KEYS, headline
 from engine.evaluation.meaning import STATED
 from engine.evaluation.published import published
 from engine.evaluation.report_blocks import Bar, Block, Chart, Document, Heading, Table, Text
-from engine.evaluation.statistics import RESAMPLES, Difference, Score
+from engine.evaluation.statistics import RESAMPLES, Difference
 from engine.evaluation.subgroups import FEWEST
 from engine.reports import labels
 
@@ -55,24 +57,30 @@ def _blocks(found: Assessment) -> Iterator[Block]:
     yield Heading("Who answered what")
     yield from _who(found)
     yield Heading("Scores")
-    yield from _scores(found, [key for key in HEADLINE if _known(found, key)])
+    first = headline(found.task)
+    yield from tables.scores(found, [key for key in first if tables.known(found, key)])
     yield from _differences(found)
-    yield Heading("What went wrong, per 100 studies")
+    short = found.task == "vqa"
+    yield Heading(f"What went wrong, per 100 {'questions' if short else 'studies'}")
     yield from _faults(found)
-    yield Heading("By finding and by change")
-    yield from _findings(found)
+    if short:
+        yield from report_vqa.by_type(found)
+    else:
+        yield Heading("By finding and by change")
+        yield from _findings(found)
     yield from _parts(found)
     yield Heading("All other scores")
-    rest = [key for key in _keys(found) if key not in HEADLINE and "[" not in key]
-    yield from _scores(found, rest)
+    rest = [key for key in tables.keys(found) if key not in first and "[" not in key]
+    yield from tables.scores(found, [key for key in rest if not key.startswith(report_vqa.EXTRAS)])
+    yield from report_vqa.extras(found)
     yield Heading("What others have published")
     yield Text(published().note, "warning")
-    for table in published().tables:
+    for table in published().of(found.task):
         yield Heading(table.title, 2)
         yield Table(("Model", *table.columns), table.rows)
         yield Text(f"Source: {table.source}.", "note")
     yield Heading("What the scores mean")
-    yield Table(("Score", "Better", "What it is"), tuple(_meaning(key) for key in _stems(found)))
+    yield Table(("Score", "Better", "What it is"), tuple(tables.meaning(key) for key in tables.stems(found)))
     yield Heading("How this was computed")
     yield from (Text(sentence, "note") for sentence in _method(found))
 
@@ -110,7 +118,7 @@ def _short(found: Assessment) -> Iterator[str]:
         said = " and ".join(words) if words else "not distinguishable in any tested score"
         rest = len(one.comparison.differences) - len(better) - len(worse)
         tail = f"; the other {rest} tested scores do not tell them apart" if words and rest else ""
-        yield f"{one.title} against {_title(found, found.against)}: {said}{tail} (p < {LEVEL} after Holm)."
+        yield f"{one.title} against {tables.title(found, found.against)}: {said}{tail} (p < {LEVEL} after Holm)."
     if others:
         yield "A score that does not tell two systems apart does not show that they are equal."
     chosen = next(one for one in found.systems if one.name == found.against)
@@ -191,43 +199,11 @@ def _chosen_words(decoding: Mapping[str, Any]) -> str:
     return f"Words were chosen {', '.join(said)}."
 
 
-def _scores(found: Assessment, keys: Sequence[str]) -> Iterator[Block]:
-    shown = [key for key in keys if any(_value(one, key) is not None for one in found.systems)]
-    for some in _chunks(_scored(found)):
-        head = ("Score", "Better", *(one.title for one in some))
-        rows = tuple(
-            (figures.named(key), figures.better(describe(key)), *(figures.cell(key, _score(one, key)) for one in some))
-            for key in shown
-        )
-        yield Table(head, rows)
-    if shown:
-        yield Text(
-            "In brackets: 95 % interval over patients; none where every draw gives the same. All but RadCliQ and the "
-            "length ratio are in percent.",
-            "note",
-        )
-    reasons = {}
-    for one in _scored(found):
-        for key in keys:
-            score = _score(one, key)
-            if key not in shown and score is not None and score.note:
-                reasons[key] = score.note
-    yield from (Text(f"{KEYS[key].title}: {figures.sentence(reason)}", "note") for key, reason in reasons.items())
-    partial = [one for one in _scored(found) if one.sheet is not None and one.sheet.studies < found.studies]
-    if shown and partial:
-        counts = ", ".join(f"{one.title} {one.sheet.studies}" for one in partial if one.sheet is not None)
-        yield Text(
-            f"Not all systems are scored over the same studies (of {found.studies}: {counts}); the differences below "
-            "are over those both answered.",
-            "note",
-        )
-
-
 def _differences(found: Assessment) -> Iterator[Block]:
     others = [one for one in found.systems if one.comparison.differences]
     if not others:
         return
-    chosen = _title(found, found.against)
+    chosen = tables.title(found, found.against)
     yield Heading(f"Differences to {chosen}")
     for one in others:
         count = figures.of_patients(one.comparison.studies, one.comparison.patients)
@@ -255,6 +231,7 @@ def _differences(found: Assessment) -> Iterator[Block]:
                 for key, gain in gains.items()
             ),
         )
+        yield from report_vqa.discordances(one, chosen)
     yield Text(
         "The chart shows what is better to the right, also for scores of which less is better; a filled mark stays "
         f"below {LEVEL} after the correction. p: paired permutation by patient, two-sided, corrected after Holm over "
@@ -267,7 +244,7 @@ def _faults(found: Assessment) -> Iterator[Block]:
     counted: dict[str, Counter[str]] = {}
     for case in found.cases:
         counted.setdefault(case.system, Counter()).update(slip.fault for slip in case.slips)
-    for some in _chunks(_scored(found)):
+    for some in tables.chunks(tables.scored(found)):
         yield Table(
             ("Fault", *(one.title for one in some)),
             tuple(
@@ -279,9 +256,12 @@ def _faults(found: Assessment) -> Iterator[Block]:
                         if one.sheet is not None
                     ),
                 )
-                for fault in Fault
+                for fault in (ShortFault if found.task == "vqa" else Fault)
             ),
         )
+    if found.task == "vqa":
+        yield Text("An answer is incomplete where it holds some but not all words of the reference.", "note")
+        return
     yield Text(
         f"Read from the texts by rules ({labels.EXTRACTOR_LINE}); a study may have several of a kind. A finding "
         "that is not mentioned counts as missed where it is there.",
@@ -290,26 +270,26 @@ def _faults(found: Assessment) -> Iterator[Block]:
 
 
 def _findings(found: Assessment) -> Iterator[Block]:
-    classes = [key for key in _keys(found) if key.startswith("finding_f1[")]
+    classes = [key for key in tables.keys(found) if key.startswith("finding_f1[")]
     changes = {f"progression_accuracy[{change}]" for change in STATED}
-    progression = [key for key in _keys(found) if key.startswith("progression_accuracy[")]
-    sizes = [key for key in _keys(found) if key.startswith("finding_recall[")]
+    progression = [key for key in tables.keys(found) if key.startswith("progression_accuracy[")]
+    sizes = [key for key in tables.keys(found) if key.startswith("finding_recall[")]
     for title, keys, positives in (
         ("Finding F1", classes, True), ("Finding recall by size", sizes, False),
         ("Progression accuracy by finding", [key for key in progression if key not in changes], False),
         ("Progression accuracy by change", [key for key in progression if key in changes], False),
     ):  # fmt: skip
-        shown = [key for key in keys if any(_value(one, key) is not None for one in found.systems)]
+        shown = [key for key in keys if any(tables.value(one, key) is not None for one in found.systems)]
         if not shown:
             continue
         yield Heading(title, 2)
-        for some in _chunks(_scored(found)):
+        for some in tables.chunks(tables.scored(found)):
             head = (title, *(("There in studies",) if positives else ()), *(one.title for one in some))
             rows = []
             for key in shown:
                 inner = key[key.index("[") + 1 : -1]
                 there = (str(found.positives.get(inner, "")),) if positives else ()
-                rows.append((inner, *there, *(figures.cell(key, _score(one, key)) for one in some)))
+                rows.append((inner, *there, *(figures.cell(key, tables.score(one, key)) for one in some)))
             yield Table(head, tuple(rows))
     yield Text("Scores of findings that are there in few studies say little: look at the intervals.", "note")
 
@@ -320,7 +300,8 @@ def _parts(found: Assessment) -> Iterator[Block]:
         return
     yield Heading("By sex, age, view and prior")
     for one in divided:
-        keys = [key for key in _SHOWN_OF_PARTS if any(_has(part.scores.get(key)) for part in one.parts)]
+        shown = report_vqa.SHOWN_OF_PARTS if found.task == "vqa" else _SHOWN_OF_PARTS
+        keys = [key for key in shown if any(tables.has(part.scores.get(key)) for part in one.parts)]
         yield Heading(one.title, 2)
         yield Table(
             ("Studies", "Number", "Patients", *(KEYS[key].title for key in keys)),
@@ -352,57 +333,5 @@ def _method(found: Assessment) -> Iterator[str]:
         f"patient by patient, so the smallest p is {1 / (RESAMPLES + 1):.4f}. The intervals are not corrected for "
         "the number of comparisons."
     )
-    if any("Patients are not known" in note for note in sheet.notes):
-        yield "Patients are not known: every study counts as its own patient, so intervals may be too narrow."
+    yield from (note for note in sheet.notes if note.startswith("Patients are not known"))
     yield "No score of this report replaces reading the texts."
-
-
-def _keys(found: Assessment) -> list[str]:
-    names = dict.fromkeys(name for one in found.systems if one.sheet is not None for name in one.sheet.scores)
-    order = {name: place for place, name in enumerate(KEYS)}
-
-    def place(name: str) -> int:
-        return order.get(name, order.get(f"{name.partition('[')[0]}[...]", len(order)))
-
-    return sorted(names, key=place)
-
-
-def _stems(found: Assessment) -> list[Key]:
-    return [describe(name) for name in _keys(found) if "[" not in name]
-
-
-def _meaning(key: Key) -> tuple[str, str, str]:
-    return key.title, figures.better(key), key.says
-
-
-def _known(found: Assessment, key: str) -> bool:
-    return any(one.sheet is not None and key in one.sheet.scores for one in found.systems)
-
-
-def _scored(found: Assessment) -> list[System]:
-    return [one for one in found.systems if one.sheet is not None]
-
-
-def _chunks(systems: Sequence[System], most: int = 5) -> Iterator[Sequence[System]]:
-    """Systems side by side in a table, as many as fit on a page, and about as many in each table."""
-    size = -(-len(systems) // -(-len(systems) // most))
-    for begin in range(0, len(systems), size):
-        yield systems[begin : begin + size]
-
-
-def _score(one: System, key: str) -> Score | None:
-    scores: Mapping[str, Score] = one.sheet.scores if one.sheet is not None else {}
-    return scores.get(key)
-
-
-def _value(one: System, key: str) -> float | None:
-    score = _score(one, key)
-    return None if score is None else score.value
-
-
-def _has(score: Score | None) -> bool:
-    return score is not None and score.value is not None
-
-
-def _title(found: Assessment, name: str) -> str:
-    return next(one.title for one in found.systems if one.name == name)

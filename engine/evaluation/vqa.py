@@ -76,7 +76,7 @@ def form_of(reference: Reference) -> Form | None:
         return "closed" if said in _CLOSED else "open"
     asked = words(reference.question)
     choice = "or" in asked and _within(gold, asked)
-    return "closed" if gold in (("yes",), ("no",)) or choice else "open"
+    return "closed" if (by_yes_or_no(reference.text) and len(gold) == 1) or choice else "open"
 
 
 def is_vqa(references: Collection[Reference]) -> bool:
@@ -86,10 +86,15 @@ def is_vqa(references: Collection[Reference]) -> bool:
     return max(said, short) * 2 > len(references)
 
 
+def by_yes_or_no(reference: str) -> bool:
+    """Whether a closed question is answered by yes or no, and not by a choice."""
+    return words(reference)[:1] in (("yes",), ("no",))
+
+
 def chosen(reference: str, answer: str) -> str:
     """What an answer to a closed question chooses: "yes", "no", the words of the right option, or "" for none of it."""
     gold, said = words(reference), words(answer)
-    if gold and gold[0] in _YES_NO:
+    if by_yes_or_no(reference):
         return next((word for word in said if word in _YES_NO), "")
     if len(gold) == 1 and len(gold[0]) == 1:  # the letter of an option, which any text may hold: it must come first
         return gold[0] if _all_words(answer)[:1] == gold else ""
@@ -99,7 +104,7 @@ def chosen(reference: str, answer: str) -> str:
 def closed_right(reference: str, answer: str) -> bool:
     """Whether the answer to a closed question is right."""
     gold = words(reference)
-    wanted = gold[0] if gold and gold[0] in _YES_NO else " ".join(gold)
+    wanted = gold[0] if by_yes_or_no(reference) else " ".join(gold)
     return bool(wanted) and chosen(reference, answer) == wanted
 
 
@@ -142,7 +147,7 @@ def _item(reference: Reference, answer: str) -> dict[str, float]:
     if form == "closed":
         right = float(closed_right(reference.text, answer))
         silent = float(not chosen(reference.text, answer))
-        by_yes_no = {"vqa_neither_rate": silent} if words(reference.text)[0] in _YES_NO else {}
+        by_yes_no = {"vqa_neither_rate": silent} if by_yes_or_no(reference.text) else {}
         return {"vqa_closed_accuracy": right, "vqa_accuracy": right, "vqa_score": right} | by_yes_no
     found = overlap(reference.text, answer)
     return {
@@ -186,7 +191,7 @@ def _left_open(gold: Sequence[str], said: Sequence[str]) -> bool:
 def _short(reference: Reference) -> bool:
     gold = words(reference.text)
     asks = reference.question.rstrip().endswith("?")
-    return 0 < len(gold) <= SHORT and (asks or gold in (("yes",), ("no",)))
+    return 0 < len(gold) <= SHORT and (asks or (by_yes_or_no(reference.text) and len(gold) == 1))
 
 
 def questions(references: Iterable[Reference]) -> tuple[int, int]:

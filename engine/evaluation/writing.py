@@ -2,12 +2,13 @@
 
 scores.json, by which other programs go:
 
-    {"format", "made", "asked", "studies", "patients", "with_prior", "against", "tested", "tests", "positives", "notes",
-     "keys", "models": {name: SYSTEM}, "baselines": {name: SYSTEM}}
+    {"format", "made", "asked", "task", "headline", "studies", "patients", "with_prior", "against", "tested", "tests",
+     "positives", "notes", "keys", "models": {name: SYSTEM}, "baselines": {name: SYSTEM}}
     SYSTEM: {"title", "about", "note", "studies", "patients", "missing", "left_out", "cut_off", "seconds", "precisions",
              "notes", "scores": {key: SCORE}, "comparison": {"studies", "patients", "differences": {key: DIFFERENCE}},
              "parts": [{"division", "name", "studies", "patients", "scores": {key: SCORE}}]}
-    SCORE: {"value", "interval"?, "studies", "note"?}    DIFFERENCE: {"value", "interval", "p"?, "p_holm"?}
+    SCORE: {"value", "interval"?, "studies", "note"?}
+    DIFFERENCE: {"value", "interval", "p"?, "p_holm"?, "mcnemar"?: {"against_only", "this_only", "items", "p"}}
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.evaluation.agreement import Discordance
 from engine.evaluation.assessment import Assessment, System
 from engine.evaluation.folder import FORMAT, now
-from engine.evaluation.keys import KEYS
+from engine.evaluation.keys import KEYS, headline
 from engine.evaluation.report import document
 from engine.evaluation.report_html import to_html
 from engine.evaluation.report_pdf import to_pdf
@@ -48,6 +50,8 @@ def plain(found: Assessment) -> dict[str, Any]:
         "format": FORMAT,
         "made": now(),
         "asked": found.document["asked"],
+        "task": found.task,
+        "headline": list(headline(found.task)),
         "studies": found.studies,
         "patients": found.patients,
         "with_prior": found.with_prior,
@@ -83,6 +87,13 @@ def gained(entry: Difference) -> dict[str, Any]:
     return found | {name: round(p, 5) for name, p in (("p", entry.p), ("p_holm", entry.p_holm)) if not math.isnan(p)}
 
 
+def _tested_by_question(entry: Discordance | None) -> dict[str, Any]:
+    if entry is None:
+        return {}
+    counts = {"against_only": entry.first, "this_only": entry.second, "items": entry.items}
+    return {"mcnemar": counts | {"p": round(entry.p, 5)}}
+
+
 def _system(one: System) -> dict[str, Any]:
     sheet = one.sheet
     return {
@@ -101,7 +112,10 @@ def _system(one: System) -> dict[str, Any]:
         "comparison": {
             "studies": one.comparison.studies,
             "patients": one.comparison.patients,
-            "differences": {key: gained(entry) for key, entry in one.comparison.differences.items()},
+            "differences": {
+                key: gained(entry) | _tested_by_question(one.comparison.discordances.get(key))
+                for key, entry in one.comparison.differences.items()
+            },
         },
         "parts": [
             {

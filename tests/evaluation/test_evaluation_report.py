@@ -188,7 +188,7 @@ def test_the_page_is_self_contained_escaped_and_says_what_it_is(found: Assessmen
         assert said in text
     assert "Left pleural effusion" not in text  # no report of a patient
     assert text.count(published().note) == 1
-    assert all(table.source in text for table in published().tables)
+    assert all(table.source in text for table in published().of("report"))
 
 
 def test_the_pdf_says_the_same_on_every_page(found: Assessment) -> None:
