@@ -278,7 +278,7 @@ def _record(found: ModelFolder, below: Path, output: Path, files: list[str], nam
     made_of = {
         "base": found.adapter.base or below.name,
         "base_sha256": provenance.hashes(below),
-        "adapter": adapter.name,
+        "adapter": str(provenance.read(adapter).get("name") or adapter.name),
         "adapter_sha256": {
             file.name: provenance.digest(file, lambda size: None)
             for file in (*found.adapter.weights.files, *found.adapter.beside.files)

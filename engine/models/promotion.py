@@ -29,6 +29,8 @@ FIRST = (
 """Scores in the order in which they are chosen for the few that are shown at first: content before wording."""
 
 FEW = 4
+LEVEL = 0.05
+"""Below this a difference is not taken for chance."""
 
 Basis = Literal["weights", "adapter"]
 """Whether the evaluation was of these weights, or of the adapter they were merged from."""
@@ -36,9 +38,12 @@ Basis = Literal["weights", "adapter"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A score with its interval, "" and None where there is none; ``unit`` is "%" for scores from 0 to 100.
+    """A score with its interval, and the same of the model it is compared with; None for what there is not.
 
-    ``better`` says which way is better; None where neither is.
+    Attributes:
+        unit: "%" for scores from 0 to 100.
+        better: which way is better; None where neither is.
+        gain, p: the difference to the base and how likely chance alone makes one as large, corrected for all tests.
     """
 
     key: str
@@ -51,6 +56,16 @@ class Figure:
     base_interval: tuple[float, float] | None = None
     gain: float | None = None
     gain_interval: tuple[float, float] | None = None
+    p: float | None = None
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "unclear", ""]:
+        """What the test allows to be said of the difference; "" where there was none."""
+        if self.p is None or self.gain is None or self.better is None:
+            return ""
+        if self.p >= LEVEL or not self.gain:
+            return "unclear"
+        return "better" if (self.gain > 0) == (self.better == "higher") else "worse"
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ class Promotion:
         folder, name: where, and what it is called in the viewer.
         when: ISO 8601.
         source: the folder it was copied from, as text.
-        certificate: its sentence, "" where there is none.
+        certificate: what it says in one line, "" where there is none.
         demonstration: made to show the program, not to read radiographs.
         evaluated: None where it was promoted without an evaluation.
     """
@@ -121,10 +136,22 @@ def read(folder: Path) -> Promotion | None:
         name=folder.name,
         when=_text(said.get("when")),
         source=_text(said.get("from")),
-        certificate=_text(said.get("certificate")),
+        certificate=certified(content(folder / CERTIFICATE)) or _text(said.get("certificate")),
         demonstration=record.get("demonstration") is True,
         evaluated=evaluated(scores, about) if isinstance(about, Mapping) else None,
     )
+
+
+def certified(said: Mapping[str, Any]) -> str:
+    """A certificate in one plain line; "" for one that does not say enough."""
+    same, cases, stored = _number(said, "same_texts"), _number(said, "cases"), _text(said.get("dtype"))
+    if same is None or cases is None or not stored or said.get("passed") is not True:
+        return ""
+    texts = f"{same:.0f} of {cases:.0f} texts the same"
+    quantised = _text(said.get("quantization"))
+    if quantised not in ("", "none"):
+        return f"Stored in {quantised}: near to base and adapter, not the same; {texts}."
+    return f"Certified to be base and adapter in one: {texts}, stored in {stored}."
 
 
 def promoted() -> tuple[Promotion, ...]:
@@ -215,6 +242,7 @@ def _figure(key: str, value: float, score: Any, other: Any, gain: Any, keys: Map
         base_interval=_interval(other),
         gain=_number(gain, "value"),
         gain_interval=_interval(gain),
+        p=_number(gain, "p_holm"),
     )
 
 

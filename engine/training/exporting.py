@@ -106,12 +106,13 @@ def _card(merged: Merged, certificate: Certificate) -> str:
     front, _, body = before.partition("\n---\n") if before.startswith("---\n") else ("", "", before)
     head = f"{front}\n---\n" if front else ""
     record = provenance.read(merged.folder)
-    base = record.get("merged_from", {}).get("base", merged.base.name)
+    made_of = record.get(OF_MERGED, {})
+    base, adapter = made_of.get("base", merged.base.name), made_of.get("adapter", merged.adapter.name)
     hashes = "\n".join(f"- {file} `{value}`" for file, value in provenance.hashes(merged.folder).items())
     method = certificate.quantization
     quantised = "" if method == "none" else f" The language model's layers are stored in {method}."
     said = (
-        f"\n## Merged\n\nThe weights of {base} with the adapter {merged.adapter.name} added to them; needs neither."
+        f"\n## Merged\n\nThe weights of {base} with the adapter {adapter} added to them; needs neither."
         f"{quantised}\n\n{certificate.words()}\n\n{hashes}\n"
     )
     return head + body.rstrip() + "\n" + said

@@ -49,7 +49,7 @@ def test_the_frame_shows_the_first_page_and_what_the_studio_is_not(project: Path
         (addresses.DATA, "Data", "No data set yet", "Make the set"),
         (addresses.TRAIN, "Train", "needs samples to learn from", None),
         (addresses.EVALUATE, "Evaluate", "needs questions with reference reports", None),
-        (addresses.EXPORT, "Export", "It begins with an evaluation", None),
+        (addresses.EXPORT, "Export", "No run has finished yet", None),
     ],
 )
 def test_an_empty_page_says_what_it_is_for_and_where_to_begin(

@@ -11,14 +11,15 @@ from engine.evaluation.keys import KEYS
 
 
 def score(value: float, width: float = 4.0, studies: int = 24) -> dict[str, Any]:
-    return {"value": value, "interval": [round(value - width, 4), round(value + width, 4)], "studies": studies}
+    return {"value": value, "interval": [round(max(0.0, value - width), 4), value + width], "studies": studies}
 
 
 def system(about: dict[str, Any], scores: dict[str, float], against: dict[str, float] | None = None) -> dict[str, Any]:
     """One model; ``against``: the scores of the one it is compared with."""
     differences = {
-        key: {"value": round(scores[key] - value, 4), "interval": [0.5, 9.5], "p": 0.01, "p_holm": 0.03}
+        key: {"value": gain, "interval": [round(gain - 5, 4), round(gain + 5, 4)], "p": p / 2, "p_holm": p}
         for key, value in (against or {}).items()
+        for gain, p in [(round(scores[key] - value, 4), 0.2 if key == "ROUGE-L" else 0.01)]
     }
     return {
         "title": about["name"],

@@ -1,27 +1,68 @@
-"""The export page."""
+"""The export page: making a model of what was learnt, the models that were made, and those in the viewer.
+
+What is shown stands in the address: ``?view=make``, ``models`` or ``viewer``; ``?run=NAME`` chooses a run to begin
+with, ``?model=NAME`` opens an exported model.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from trainer_ui import addresses, errors, navigation
-from trainer_ui.components import frame
-from trainer_ui.components.words import literal
-from trainer_ui.services import loop
+from trainer_ui import addresses, errors
+from trainer_ui.components import frame, jobs_panel
+from trainer_ui.pages import export_make, export_models, export_viewer
+from trainer_ui.services import exports, promoting
+
+VIEWS = {"make": "Make", "models": "Exported models", "viewer": "In the viewer"}
+VIEW, RUN, MODEL = "view", "run", "model"
+_KEY = "export-view"
 
 
 def show() -> None:
     """The page."""
     frame.head(
         "Export",
-        "A model that has been evaluated is promoted: the viewer offers it with its scores beside it. A promotion can "
-        "be taken back.",
+        "What a run has learnt becomes a model that anybody can use, with proof that it is the same. Promoted, the "
+        "viewer offers it with its scores beside it. A promotion can be taken back.",
     )
-    with frame.beside_jobs(addresses.EXPORT), errors.shown():
-        promoted = loop.promoted()
-        if not promoted:
-            st.info("No model has been promoted yet. It begins with an evaluation.")
-            st.page_link(navigation.page(addresses.EVALUATE), label="Evaluate a model")
-        for name in promoted:
-            with st.container(border=True):
-                st.markdown(f"**{literal(name)}**")
+    main, side = st.columns([8, 3], gap="large")  # hashes and tables need more room than the jobs beside them
+    with side:
+        jobs_panel.show(addresses.EXPORT)
+    with main, errors.shown():
+        view = _view()
+        with st.container(key=f"export-part-{view}"), errors.shown():
+            {"make": export_make.show, "models": export_models.show, "viewer": export_viewer.show}[view]()
+
+
+def _view() -> str:
+    named = st.query_params.get(VIEW, "")
+    if named not in VIEWS:
+        named = _first()
+    st.session_state[_KEY] = named
+    st.segmented_control(
+        "Part of the page",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        required=True,
+        key=_KEY,
+        on_change=_turn,
+        label_visibility="collapsed",
+    )
+    return named
+
+
+def _first() -> str:
+    """What is shown to somebody who has not chosen."""
+    if RUN in st.query_params:
+        return "make"
+    if MODEL in st.query_params:
+        return "models"
+    if promoting.promoted():
+        return "viewer"
+    return "models" if exports.overview() else "make"
+
+
+def _turn() -> None:
+    st.query_params[VIEW] = st.session_state[_KEY]
+    for name in (RUN, MODEL):
+        st.query_params.pop(name, None)

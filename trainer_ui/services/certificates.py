@@ -66,10 +66,10 @@ def _read(said: Mapping[str, Any]) -> Certificate:
             "Largest difference",
             _small(relative),
             "Of the scores that the two models gave to all possible next words: the largest difference, as a share of "
-            "the largest score. Rounding alone makes about a millionth in 32 bits and a hundredth in 16 bits.",
+            f"the largest score ({relative:.1e}). Rounding alone makes about a millionth in 32 bits and a hundredth in 16 bits.",
         ),
         Figure(
-            "Same next word first",
+            "Same next word",
             f"{100 * float(said['top_agreement']):.2f} %",
             f"At how many of {positions:,} places both models put the same next word first.",
         ),
@@ -100,15 +100,18 @@ def _read(said: Mapping[str, Any]) -> Certificate:
 
 
 def _small(share: float) -> str:
-    """A share as one would say it: per cent where that has a figure, else a power of ten."""
+    """A share as one would say it: per cent where that has a figure, else one in so many."""
     if share >= 0.001:
         return f"{100 * share:.1f} %"
-    return f"{share:.1e}" if share else "0"
+    if not share:
+        return "none"
+    many = 1 / share
+    return f"1 in {many / 1e6:.1f} million" if many >= 1e6 else f"1 in {round(many, -2):,.0f}"
 
 
 def _explained(verdict: Verdict, dtype: str, cases: int, positions: int) -> tuple[str, ...]:
     done = (
-        f"The base with the adapter beside it and the new model were shown the same {cases} studies. Before each word a "
+        f"Base with adapter, and the new model, were shown the same {cases} studies. Before each word a "
         f"model gives a score to every word it could write next; these were compared at {positions:,} places."
     )
     exact = "exact" if verdict == "same" and dtype == "float32" else verdict
@@ -124,6 +127,6 @@ _MEANS = {
     "sameness here, only how near it is. What it writes has to be evaluated by itself before anybody relies on it.",
     "broken": "It is so far from base and adapter that something went wrong when it was written. It cannot be "
     "promoted. Delete it and make it again.",
-    "other": "They do not agree. Something went wrong in merging: this is not the model that was trained and evaluated. "
-    "It cannot be promoted. Delete it and merge again; if that happens again, use the adapter with its base instead.",
+    "other": "They do not agree. Something went wrong in merging: this is not the model that was trained. It cannot be "
+    "promoted. Delete it and merge again; if that happens again, use the adapter with its base instead.",
 }

@@ -56,6 +56,19 @@ def files(folder: Path) -> tuple[File, ...]:
     return tuple(sorted(found, key=lambda one: (one.name not in recorded, "/" in one.name, one.name)))
 
 
+def made_for(folder: Path) -> tuple[File, ...]:
+    """The files of the base that an adapter was made for, as far as that was recorded; their sizes are not known."""
+    said = content(folder / "interval.json").get("base_sha256")
+    known = said.items() if isinstance(said, Mapping) else ()
+    return tuple(File(str(name), 0, str(value)) for name, value in known)
+
+
+def called(folder: Path) -> str:
+    """What a model or an adapter calls itself; its folder's name where it does not."""
+    name = content(folder / "interval.json").get("name")
+    return name if isinstance(name, str) and name else folder.name
+
+
 def card(folder: Path) -> str:
     """The model card, "" where there is none."""
     try:
@@ -70,7 +83,7 @@ def licences(folder: Path) -> tuple[Licence, ...]:
     Raises UsageError for a folder that holds neither a model nor an adapter.
     """
     own = content(folder / "interval.json")
-    found = [Licence("the model itself", str(own.get("name") or folder.name), *_stated(own))]
+    found = [Licence("the model itself", called(folder), *_stated(own))]
     model = answering_models.at(folder)
     below = model.base_path
     if model.base:

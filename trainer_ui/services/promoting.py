@@ -17,7 +17,7 @@ from engine.jobs import queue
 from engine.jobs.job import Job
 from engine.models import promotion
 from engine.models.promotion import OF_MERGED, Promotion
-from trainer_ui.services import certificates, evaluations, exports
+from trainer_ui.services import certificates, evaluations, exports, model_folders
 
 KIND = "promote"
 
@@ -78,8 +78,7 @@ def hindrance(source: Path) -> str:
 
 def suggested(source: Path) -> str:
     """A name that is free in the viewer: the model's own, or with a number behind it."""
-    own = str(promotion.content(source / "interval.json").get("name") or source.name)
-    return exports.free(own, _taken())
+    return exports.free(model_folders.called(source), _taken())
 
 
 def promote(source: Path, name: str, evaluation: Path | None) -> Job:
