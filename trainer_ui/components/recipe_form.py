@@ -82,6 +82,13 @@ def _key(place: Place) -> str:
     return f"set-{'.'.join(map(str, place))}"
 
 
+def _set(key: str, value: Any) -> None:
+    """Let a field show a value. One that shows it already is left alone: the user may be typing in the next one, and
+    what is sent to the page once more would take that away."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
 def _now(setting: Setting, place: Place, content: Mapping[str, Any]) -> Any:
     found = recipes.value(content, place)
     return setting.default if found is None else found
@@ -95,7 +102,7 @@ def _put(place: Place, change: Change, meant: Callable[[Any], Any]) -> None:
 
 def _text(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _now(setting, place, content)
-    st.session_state[_key(place)] = "" if now is None else str(now)
+    _set(_key(place), "" if now is None else str(now))
     st.text_input(
         setting.label,
         key=_key(place),
@@ -110,7 +117,7 @@ def _text(setting: Setting, place: Place, content: Mapping[str, Any], change: Ch
 def _rate(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _number(_now(setting, place, content))
     written = str(_now(setting, place, content) or "")
-    st.session_state[_key(place)] = written if now is None else recipe_settings.plainly(now)
+    _set(_key(place), written if now is None else recipe_settings.plainly(now))
     st.text_input(
         setting.label,
         key=_key(place),
@@ -130,7 +137,7 @@ def _rate_meant(entered: str) -> Any:
 
 def _count(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _number(_now(setting, place, content))
-    st.session_state[_key(place)] = None if now is None else int(now)
+    _set(_key(place), None if now is None else int(now))
     st.number_input(
         setting.label,
         value=None if setting.empty or now is None else 0,
@@ -145,7 +152,7 @@ def _count(setting: Setting, place: Place, content: Mapping[str, Any], change: C
 
 def _float(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _number(_now(setting, place, content))
-    st.session_state[_key(place)] = now
+    _set(_key(place), now)
     st.number_input(
         setting.label,
         value=None if now is None else 0.0,
@@ -167,7 +174,7 @@ def _choice(setting: Setting, place: Place, content: Mapping[str, Any], change: 
     now = _now(setting, place, content)
     now = now if isinstance(now, str) else str(now)
     options.setdefault(now, now)
-    st.session_state[_key(place)] = now
+    _set(_key(place), now)
     st.selectbox(
         setting.label,
         list(options),
@@ -182,7 +189,7 @@ def _choice(setting: Setting, place: Place, content: Mapping[str, Any], change: 
 def _parts(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = recipes.value(content, place)
     known = [part for part in setting.options if isinstance(now, list) and part in now]
-    st.session_state[_key(place)] = known
+    _set(_key(place), known)
     st.pills(
         setting.label,
         list(setting.options),
@@ -197,7 +204,7 @@ def _parts(setting: Setting, place: Place, content: Mapping[str, Any], change: C
 
 def _switch(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     on = dict(LORA) if setting.place == ("lora",) else True
-    st.session_state[_key(place)] = bool(recipes.value(content, place))
+    _set(_key(place), bool(recipes.value(content, place)))
     st.toggle(
         setting.label,
         key=_key(place),
@@ -286,7 +293,7 @@ def _chosen(
         options = {now: now if recipes.whole(now).exists() else f"{now} (is not there)"} | options
     opened = bool(st.session_state.get(f"{_key(place)}-open"))
     chosen = OTHER if opened else now or (NONE if NONE in options else None)
-    st.session_state[_key(place)] = chosen
+    _set(_key(place), chosen)
     st.selectbox(
         setting.label,
         list(options),

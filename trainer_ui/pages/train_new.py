@@ -15,9 +15,10 @@ from trainer_ui.services.recipe_checks import Check, Finding
 
 DRAFT = "train-draft"
 _YAML, _PRESET = "train-yaml", "train-preset"
+WAYS = ("Form", YAML := "YAML")
 YAML_HEIGHT = 460
 EVERY_S = 1.0
-SIGNS = {"error": ":red[**Stops it**]", "warning": ":orange[**To know**]", "ok": ":green[**Good**]"}
+SIGNS = {"error": ":red-badge[stops it]", "warning": ":orange-badge[to know]", "ok": ":green-badge[good]"}
 
 
 def show() -> None:
@@ -28,15 +29,18 @@ def show() -> None:
     if DRAFT not in st.session_state:
         st.session_state[DRAFT] = recipes.draft()
     _begin_with()
-    form, written = st.tabs(["Form", "YAML"])
-    with form, errors.shown():
+    # One of them at a time: shown beside each other, what is typed into one could meet an older state of the other.
+    way = st.segmented_control(
+        "Written as", WAYS, default=WAYS[0], required=True, key="recipe-as", label_visibility="collapsed"
+    )
+    with st.container(key=f"recipe-{way}"), errors.shown():
         content = recipes.document(st.session_state[DRAFT])
-        if content is None:
+        if way == YAML:
+            _yaml()
+        elif content is None:
             st.warning("The YAML cannot be read, so there is no form of it. It comes back when the YAML is set right.")
         else:
             recipe_form.show(content, change)
-    with written:
-        _yaml()
     with st.container(border=True), errors.shown():
         _start(st.session_state[DRAFT])
 
@@ -83,7 +87,7 @@ def _yaml() -> None:
         key=_YAML,
         height=YAML_HEIGHT,
         on_change=lambda: change(lambda text: st.session_state[_YAML]),
-        help="The form and this say the same: change either. Ctrl+Enter takes over what was typed.",
+        help="The form says the same: change either. Ctrl+Enter, or a click elsewhere, takes over what was typed.",
     )
 
 
@@ -149,7 +153,8 @@ def _result(check: Check) -> None:
 
 
 def _finding(number: int, found: Finding) -> None:
-    st.markdown(f"{SIGNS[found.severity]} {literal(found.subject)}: {literal(found.says)}")
+    subject = f"{found.subject[:1].upper()}{found.subject[1:]}"
+    st.markdown(f"{SIGNS[found.severity]} &nbsp;**{literal(subject)}:** {literal(found.says)}")
     if found.rows:
         count = len(found.rows) + found.more
         with st.expander(f"{count:,} rows" if count > 1 else "The row"):

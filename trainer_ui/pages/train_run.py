@@ -37,7 +37,7 @@ def _live(name: str, drawn: runs.Where) -> None:
         _head(run)
         _buttons(run)
         names = ["Curves", "What it writes", "Memory and data", "Recipe", "Console"]
-        curves, written, memory, recipe, console = st.tabs(names)
+        curves, written, memory, recipe, console = st.tabs(names, key=f"parts-{name}")
         with curves, errors.shown():
             _curves(run)
         with written, errors.shown():

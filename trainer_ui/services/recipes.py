@@ -41,6 +41,8 @@ _PATHS: tuple[Place, ...] = (
 _FAULTS = re.compile(r"^The recipe .*? cannot be used: (.*)\.$", re.DOTALL)
 _DRAFT = "recipe"
 _MOST = 1 << 20
+_SHORT_LINE = 48
+"""Characters of a mapping that stands on one line."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ def changed(text: str, place: Place, new: Any) -> str:
     if value(content, place) == new and type(value(content, place)) is type(new):
         return text
     _put(content, place, new)
-    spliced = _spliced(text, place, new) if new is not None else None
+    spliced = _spliced(text, place, new)
     if spliced is not None and document(spliced) == content:
         return spliced
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+    return yaml.dump(content, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
 
 
 def with_training(text: str, file: Path, images: Path) -> str:
@@ -267,19 +269,71 @@ def _put(content: Any, place: Place, new: Any) -> None:
         raise UsageError("This setting has no place in the recipe: set it right in the YAML first.")
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes a recipe as one would: lists of words and small mappings on one line, the rest line by line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        return super().represent_sequence(tag, sequence, all(not isinstance(one, dict | list) for one in sequence))
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        node = super().represent_mapping(tag, mapping, False)
+        scalars = all(isinstance(inner, yaml.ScalarNode) for _, inner in node.value)
+        node.flow_style = scalars and sum(len(str(part.value)) for pair in node.value for part in pair) < _SHORT_LINE
+        return node
+
+
 def _spliced(text: str, place: Place, new: Any) -> str | None:
-    """The text with a new value in place of the old one, all else untouched; None where that cannot be done so."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            node = next((inner for key, inner in node.value if key.value == step), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-        else:
-            return None
-    flow = isinstance(node, yaml.ScalarNode) or (isinstance(node, yaml.CollectionNode) and bool(node.flow_style))
-    if node is None or not flow:
+    """The text with one setting changed, added or taken out, all else untouched; None where that cannot be done so.
+
+    Whether it has been done right is for the caller to see, by reading it.
+    """
+    *way, last = place
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    for step in way:
+        node = _inner(node, step)
+    old = _inner(node, last)
+    if old is None:
+        return _added(text, node, str(last), new) if isinstance(node, yaml.MappingNode) and new is not None else None
+    if new is None:
+        begin, end = text.rfind("\n", 0, old.start_mark.index) + 1, text.find("\n", old.end_mark.index - 1)
+        return (
+            None if old.start_mark.line != old.end_mark.line else text[:begin] + text[end + 1 if end >= 0 else None :]
+        )
+    if isinstance(old, yaml.CollectionNode) and not old.flow_style:
         return None
-    written = yaml.safe_dump(new, default_flow_style=True, allow_unicode=True, width=math.inf).strip()
-    written = written.removesuffix("...").strip()  # which ends a document that is one plain scalar
-    return text[: node.start_mark.index] + written + text[node.end_mark.index :]
+    return text[: old.start_mark.index] + _written(new) + text[old.end_mark.index :]
+
+
+def _inner(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((inner for key, inner in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        inner: yaml.Node = node.value[step]
+        return inner
+    return None
+
+
+def _added(text: str, node: yaml.MappingNode, key: str, new: Any) -> str | None:
+    """The text with a setting more at the end of a mapping."""
+    if not node.value:
+        return None
+    first, final = node.value[0][0], node.value[-1][1]
+    entry = f"{key}: {_written(new)}"
+    if node.flow_style:
+        return text[: final.end_mark.index] + f", {entry}" + text[final.end_mark.index :]
+    end = len(text[: final.end_mark.index].rstrip())
+    end = text.find("\n", end)
+    head, rest = (text, "") if end < 0 else (text[:end], text[end:])
+    return f"{head}\n{' ' * first.start_mark.column}{entry}{rest}"
+
+
+def _written(new: Any) -> str:
+    """A value on one line."""
+    written = yaml.safe_dump(new, default_flow_style=True, sort_keys=False, allow_unicode=True, width=math.inf)
+    return written.strip().removesuffix("...").strip()  # the dots end a document that is one plain scalar

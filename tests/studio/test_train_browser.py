@@ -1,0 +1,131 @@
+"""A run from the form to its model in Chromium, with the studio killed on the way."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import tiny_runs
+
+from engine.jobs import queue
+from engine.jobs.job import State
+from trainer_ui.services import recipes, run_figures, runs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: str) -> Iterator[Browser]:
+    from studio_process import browser
+
+    with browser(chromium) as running:
+        yield running
+
+
+@pytest.fixture
+def nothing_left(home: Path) -> Iterator[None]:
+    """Whatever still runs when the test ends is ended."""
+    yield
+    for job in queue.jobs():
+        queue.kill(job.id)
+
+
+def fill(page: Page, setting: str, value: str) -> None:
+    """Type into the field of a setting and leave it."""
+    field = page.locator(f".st-key-set-{setting} input")
+    field.fill(value)
+    field.press("Tab")
+
+
+def choose(page: Page, setting: str, words: str) -> None:
+    """Choose from the list of a setting by a part of the words."""
+    from playwright.sync_api import expect
+
+    field = page.locator(f".st-key-set-{setting} input")
+    field.click()
+    field.fill(words)
+    page.get_by_role("option", name=words).first.click()
+    expect(field).to_have_value(re.compile(words.replace("/", ".")))
+
+
+def test_a_run_from_the_form_to_its_model(
+    opened: Browser, home: Path, nothing_left: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from playwright.sync_api import expect
+    from studio_process import PATIENCE, Screen, start
+
+    expect.set_options(timeout=PATIENCE)
+    shutil.copytree(tiny_runs.phantoms(tmp_path_factory), home / "data")
+    studio, url = start(home)
+    try:
+        screen = Screen.open(opened, url)
+        page = screen.page
+        screen.go("train")
+        screen.press("Fill in the form")
+        choose(page, "samples", "train/train.json")
+        choose(page, "validation-questions", "held-out/eval.jsonl")
+        page.get_by_text("More settings").click()
+        for setting, value in (
+            ("name", "tiny"),
+            ("stages-0-epochs", "12"),
+            ("stages-0-batch_size", "2"),
+            ("validation-patience", ""),
+            ("validation-every", "4"),
+            ("validation-limit", "2"),
+            ("validation-max_new_tokens", "12"),
+            ("threads", "1"),
+        ):
+            fill(page, setting, value)
+        expect(page.get_by_text("8 samples, 2 a step, 48 steps, 12 validations.")).to_be_visible()
+
+        # A reload loses nothing that was entered; the check says that it can be started.
+        page.reload()
+        expect(page.locator(".st-key-set-name input")).to_have_value("tiny")
+        screen.press("Check")
+        expect(page.get_by_text(re.compile("Nobody who is learnt from is in the validation"))).to_be_visible()
+        screen.press("Start training")
+        expect(page).to_have_url(re.compile(r"run=tiny-\d{8}-\d{6}$"))
+        address = page.url.removeprefix(url)
+        name = address.rsplit("=", 1)[1]
+        screen.badge("running")
+        assert screen.errors == []
+
+        # The studio is killed; another one finds the run at work.
+        studio.kill()
+        studio.wait()
+        assert [job.state for job in queue.jobs()] == [State.RUNNING]
+        studio, again = start(home, "--port", url.rstrip("/").rsplit(":", 1)[1])
+        assert again == url
+        screen.go(address)
+        screen.errors.clear()  # of the time without a studio
+        expect(page.locator("[data-testid=stVegaLiteChart]").first).to_be_visible()
+        page.get_by_role("tab", name="What it writes").click()
+        expect(page.get_by_text("What the model wrote").first).to_be_visible()
+        screen.press("Stop with checkpoint")
+        screen.badge("stopped: can be resumed")
+        stopped = runs.find(name)
+        assert 0 < stopped.step < 48 and queue.jobs()[0].exit_status == 130
+
+        screen.press("Resume")
+        expect(page.get_by_role("link", name="Next: evaluate it")).to_be_visible()
+        run = runs.find(name)
+        assert (run.where, run.step, run.trained) == ("done", 48, True)
+        assert [one.step for one in run_figures.evaluations(run.path)] == list(range(4, 49, 4))
+        assert recipes.document(run_figures.recipe_text(run.path))["name"] == "tiny"
+
+        page.get_by_role("button", name="← All runs").click()
+        page.locator(".st-key-runs-table").click(position={"x": 60, "y": 52})
+        expect(page).to_have_url(re.compile(f"run={name}$"))
+        assert {host for host in screen.hosts if host} == {url.split("/")[2]}
+        assert screen.errors == []
+        studio.send_signal(signal.SIGINT)
+        assert studio.wait(60) == 0
+    finally:
+        studio.kill()
+        studio.wait()
