@@ -317,7 +317,9 @@ def _read(
     images: Path | None,
 ) -> Browser:
     found: dict[str, dict[str, Case]] = {}
+    systems: dict[str, None] = {}
     for case in read_cases(file):
+        systems.setdefault(case.system)
         found.setdefault(case.id, {})[case.system] = case
     asked, why = _asked(questions, images)
     order = {identity: place for place, identity in enumerate(asked)}
@@ -328,7 +330,6 @@ def _read(
         )
         for place, identity in enumerate(ids)
     )
-    systems = dict.fromkeys(name for cases in found.values() for name in cases)
     return Browser(
         studies,
         tuple(name for name in systems if name not in TITLES),
