@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import _decoding, _loading, _scorers
+from engine.cli import _decoding, _judging, _loading, _scorers
 from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
@@ -77,8 +77,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     several.add_argument(
         "--training", type=Path, metavar="FILE", help="the training file: its usual normal report is a baseline"
     )
-    several.add_argument("--score", action="store_true", help="then score them, as 'score DIR' does")
+    several.add_argument(
+        "--score", action="store_true", help="then score them, as 'score DIR' does; --judge does so by itself"
+    )
     _scorers.register(parser)
+    _judging.register(parser)
     _loading.register(parser)
     _decoding.register(parser)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object on standard output")
@@ -95,8 +98,11 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name in ("questions", "output") if getattr(args, name) is None]
     if missing:
         raise UsageError(f"--{' and --'.join(missing)} must be given with --model.")
-    if not args.score and _scorers.given(args):
-        raise UsageError(f"--{_scorers.given(args)[0]} is for scoring: give --score as well.")
+    args.score = args.score or bool(args.judge)
+    of_scoring = [*_scorers.given(args), *_judging.given(args)]
+    if not args.score and of_scoring:
+        raise UsageError(f"--{of_scoring[0].replace('_', '-')} is for scoring: give --score as well.")
+    _judging.check(args)
     if args.output.suffix != ".jsonl":
         return _folder(args)
     if args.score:
@@ -173,7 +179,7 @@ def _folder(args: argparse.Namespace) -> int:
     if args.score and any(one.whole for one in runs) and all(one.whole or one.error for one in runs):
         from engine.cli.score import scored
 
-        scored(folder, _scorers.scorers(args))
+        scored(args, folder)
     return status
 
 

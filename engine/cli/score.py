@@ -2,7 +2,7 @@
 
 'score DIR' scores the folder that 'evaluate --output DIR' has filled: every model against one of them and beside the
 baselines, by parts of the studies and case by case. It writes scores.json, scores.csv, cases.jsonl, report.html and
-report.pdf there.
+report.pdf there. Short answers to questions (VQA) have scores of their own; with --judge a language model grades them.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import _scorers
+from engine.cli import _judging, _scorers
 from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
     from engine.evaluation.assessment import Assessment
     from engine.evaluation.folder import Folder
-    from engine.evaluation.scoring import Scorer, ScoreSheet
+    from engine.evaluation.scoring import ScoreSheet
     from engine.evaluation.statistics import Difference, Score
 
 
@@ -41,6 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--compare", type=Path, metavar="OTHER.jsonl", help="a second set of answers: its gain and p")
     _scorers.register(parser)
+    _judging.register(parser)
     parser.add_argument("--no-intervals", action="store_true", help="values only, faster")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV")
     parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
@@ -56,53 +57,64 @@ def _folder(args: argparse.Namespace) -> int:
     from engine.errors import UsageError
     from engine.evaluation import writing
     from engine.evaluation.folder import Folder
-    from engine.evaluation.keys import HEADLINE
+    from engine.evaluation.judge.summary import KEYS
+    from engine.evaluation.keys import headline
 
     given = [name for name in ("metrics", "compare", "csv", "no_intervals") if getattr(args, name)]
     if given:
         raise UsageError(f"--{given[0].replace('_', '-')} is for one file of answers, not for an evaluation's folder.")
-    found = scored(
-        Folder.find(args.folder),
-        _scorers.scorers(args),
-        against=args.against,
-        references=args.references,
-        truth=args.truth,
-    )
+    _judging.check(args)
+    found = scored(args, Folder.find(args.folder), against=args.against, references=args.references, truth=args.truth)
     if args.json:
         print(json.dumps(writing.plain(found), ensure_ascii=False))
         return 0
+    judged = [] if found.judge is None else KEYS
+    shown = [*headline(found.task), *judged]
     for one in found.systems:
         if one.sheet is not None:
             print(one.title)
-            print(table({key: one.sheet.scores[key] for key in HEADLINE if key in one.sheet.scores}))
+            print(table({key: one.sheet.scores[key] for key in shown if key in one.sheet.scores}))
             print()
     return 0
 
 
 def scored(
+    args: argparse.Namespace,
     folder: Folder,
-    scorers: Sequence[Scorer],
     *,
     against: str = "",
     references: Path | None = None,
     truth: Path | None = None,
 ) -> Assessment:
-    """Score an evaluation's folder and write all that comes of it; notes go to standard error. Raises as ``assess``."""
+    """Score an evaluation's folder and write all that comes of it; notes go to standard error. Raises as ``assess``.
+
+    ``args`` holds the options of the scorers and of the judge, who is asked first.
+    """
     from engine.evaluation import writing
     from engine.evaluation.assessment import assess
+    from engine.evaluation.judge.results import sentence
 
+    _judging.judge(args, folder, references=references, truth=truth)
     found = assess(
         folder,
         against=against,
-        scorers=scorers,
+        scorers=_scorers.scorers(args),
         references=references,
         truth=truth,
+        task=args.task,
+        grades=args.human,
         report=Progress("score", "systems"),
     )
     writing.write(found, folder.path)
     for one in found.systems:
         if one.note:
             print(f"{one.title}: {one.note}", file=sys.stderr)
+    if found.judge is not None:
+        for said in (
+            found.judge.caution,
+            *(sentence(found.judge, name, found.against) for name in found.judge.summaries),
+        ):
+            print(said, end="\n" if said else "", file=sys.stderr)
     print(f"The report is {folder.path / writing.HTML} (and {writing.PDF}).", file=sys.stderr)
     return found
 
@@ -115,13 +127,16 @@ def _file(args: argparse.Namespace) -> int:
     from engine.evaluation.scoring import Evaluation
     from engine.evaluation.truth import read_truth
 
+    for name in ("judge", "human"):
+        if getattr(args, name):
+            raise UsageError(f"--{name} is for an evaluation's folder: 'evaluate --output DIR', then 'score DIR'.")
     if args.against:
         raise UsageError("--against is for an evaluation's folder; a second file is given by --compare.")
     if args.references is None and args.truth is None:
         raise UsageError("Give --references, --truth, or both: there must be something to score against.")
     references = read_references(args.references) if args.references else {}
     truth = read_truth(args.truth) if args.truth else {}
-    evaluation = Evaluation(references, truth, _scorers.scorers(args))
+    evaluation = Evaluation(references, truth, _scorers.scorers(args), args.task)
     answers = read_answers(args.predictions)
     wanted = _wanted(args.metrics)
     sheet = evaluation.score(answers, intervals=not args.no_intervals, wanted=wanted)

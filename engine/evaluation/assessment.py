@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import nan
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,30 +18,20 @@ from engine.datasets.libra import Answer, Question, Reference, read_questions, r
 from engine.datasets.libra import read_training as read_samples
 from engine.errors import DatasetError, InputError, UsageError
 from engine.evaluation import sharding, subgroups
-from engine.evaluation.agreement import Discordance, mcnemar
 from engine.evaluation.cases import Case, cases
+from engine.evaluation.comparing import Comparison, compared
 from engine.evaluation.folder import Folder, changed, file_of
+from engine.evaluation.judge import results
+from engine.evaluation.judge.kept import Item
+from engine.evaluation.judge.results import Said
 from engine.evaluation.keys import headline
 from engine.evaluation.naive import Naive, naive, rows_of
 from engine.evaluation.naive_vqa import Turns, usual_answer
 from engine.evaluation.scoring import Evaluation, Scorer, ScoreSheet, Tally, Task
-from engine.evaluation.statistics import Difference, holm
 from engine.evaluation.subgroups import Part, Study
 from engine.evaluation.truth import read_truth
-from engine.evaluation.vqa import ACCURACIES
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """A system against the chosen one: its score minus that one's, over the ``studies`` and ``patients`` both have.
-
-    ``discordances`` are of the scores of which every question says right or wrong, the chosen system first.
-    """
-
-    differences: Mapping[str, Difference] = field(default_factory=dict)
-    studies: int = 0
-    patients: int = 0
-    discordances: Mapping[str, Discordance] = field(default_factory=dict)
+Answers = Mapping[str, Answer]
 
 
 @dataclass(frozen=True)
@@ -69,7 +58,7 @@ class System:
     about: Mapping[str, Any]
     note: str
     sheet: ScoreSheet | None
-    comparison: Comparison = Comparison()
+    comparison: Comparison = field(default_factory=Comparison)
     parts: Sequence[Part] = ()
     precisions: tuple[str, ...] = ()
     left_out: int = 0
@@ -92,6 +81,7 @@ class Assessment:
         notes: sentences that hold for all figures.
         cases: every answer by itself.
         task: what the answers are.
+        judge: what a judge said of short answers, where one was asked.
     """
 
     document: Mapping[str, Any]
@@ -106,6 +96,7 @@ class Assessment:
     notes: tuple[str, ...]
     cases: Sequence[Case]
     task: Task = "report"
+    judge: results.Results | None = None
 
 
 def assess(
@@ -116,6 +107,7 @@ def assess(
     references: Path | None = None,
     truth: Path | None = None,
     task: Task | None = None,
+    grades: Path | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> Assessment:
     """Score a folder.
@@ -127,6 +119,7 @@ def assess(
         scorers: that need a checkpoint or an environment.
         references, truth: instead of the files that the evaluation names.
         task: what the answers are; unless given, what the references look like.
+        grades: of people, for the same answers as a judge's.
         report: told how many systems are scored, and of how many.
 
     Raises:
@@ -137,9 +130,9 @@ def assess(
     material = _Material.read(document, references, truth)
     evaluation = Evaluation(material.references, material.truth, scorers, task)
     shown = headline(evaluation.task)
-    contenders = [(entry, sharding.read(folder.answers(entry["name"]))) for entry in document["contenders"]]
-    if not any(answers for _, answers in contenders):
-        raise InputError(f"Nobody has answered in '{folder.path.name}' yet.")
+    contenders = _contenders(folder, document)
+    asked = {entry["name"]: results.items(material.references, found) for entry, found in contenders}
+    said = Said.read(folder.path, asked if evaluation.task == "vqa" else {})
     baselines = material.baselines(evaluation)
     total = len(contenders) + len(baselines)
     systems: list[System] = []
@@ -151,7 +144,7 @@ def assess(
     ]
     for number, (system, answers) in enumerate(named, 1):
         if not set(answers).isdisjoint(evaluation.ids):
-            tally = tallies[system.name] = evaluation.tally(answers)
+            tally = tallies[system.name] = said.added_to(evaluation.tally(answers), system.name)
             system = replace(
                 system,
                 sheet=evaluation.sheet(tally, answers),
@@ -162,15 +155,16 @@ def assess(
         if report is not None:
             report(number, total)
     against = _chosen(against, systems)
-    headlines = {name: _only(tally, shown) for name, tally in tallies.items()}
-    systems, tested, tests = _compared(evaluation, systems, headlines, against)
+    naive_ones = {system.name for system in systems if system.baseline}
+    held = compared(evaluation, tallies, against, shown, untested=naive_ones)
+    systems = [replace(one, comparison=held.found.get(one.name, Comparison())) for one in systems]
     priors = [material.studies[identity].has_prior for identity in evaluation.ids if identity in material.studies]
     return Assessment(
         document=document,
         systems=systems,
         against=against,
-        tested=tested,
-        tests=tests,
+        tested=held.keys,
+        tests=held.tests,
         studies=len(evaluation.ids),
         patients=len(set(map(evaluation.owner, evaluation.ids))),
         with_prior=None if None in priors or not priors else sum(map(bool, priors)),
@@ -178,7 +172,33 @@ def assess(
         notes=material.notes,
         cases=found,
         task=evaluation.task,
+        judge=said.results(evaluation, tallies, against, grades),
     )
+
+
+def to_judge(
+    folder: Folder, *, references: Path | None = None, truth: Path | None = None, task: Task | None = None
+) -> dict[str, list[Item]]:
+    """What there is for a judge: name of the system -> its answers that have a reference.
+
+    Raises:
+        UsageError: the answers are reports. Besides, as `assess`.
+    """
+    document = folder.document()
+    material = _Material.read(document, references, truth)
+    evaluation = Evaluation(material.references, material.truth, (), task)
+    if evaluation.task != "vqa":
+        raise UsageError("A judge grades short answers to questions, and these look like reports: --task vqa if not.")
+    found = _contenders(folder, document)
+    return {entry["name"]: results.items(material.references, answers) for entry, answers in found if answers}
+
+
+def _contenders(folder: Folder, document: Mapping[str, Any]) -> Sequence[tuple[Mapping[str, Any], Answers]]:
+    """Who was asked, with their answers. Raises InputError where nobody has answered."""
+    found = [(entry, sharding.read(folder.answers(entry["name"]))) for entry in document["contenders"]]
+    if not any(answers for _, answers in found):
+        raise InputError(f"Nobody has answered in '{folder.path.name}' yet.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -301,39 +321,8 @@ def _chosen(against: str, systems: Sequence[System]) -> str:
     return next((base for base in bases if base in scored), "") or next(s.name for s in systems if s.sheet is not None)
 
 
-def _compared(
-    evaluation: Evaluation, systems: Sequence[System], tallies: Mapping[str, Tally], against: str
-) -> tuple[list[System], tuple[str, ...], int]:
-    """The systems with their differences, the keys that were tested, and the number of tests."""
-    found: dict[str, Comparison] = {}
-    chosen = tallies[against]
-    for name, tally in tallies.items():
-        both = set(tally.ids).intersection(chosen.ids)
-        if name != against and both:
-            patients = len({owner for identity, owner in zip(tally.ids, tally.owners, strict=True) if identity in both})
-            differences = evaluation.difference(chosen, tally)
-            first, second = chosen.of(both).measures, tally.of(both).measures
-            discordances = {key: mcnemar(first[key], second[key]) for key in differences if key in ACCURACIES}
-            found[name] = Comparison(differences, len(both), patients, discordances)
-    for name in (system.name for system in systems if system.baseline and system.name in found):
-        untested = {key: replace(gain, p=nan, p_holm=nan) for key, gain in found[name].differences.items()}
-        found[name] = replace(found[name], differences=untested, discordances={})
-    models = [system.name for system in systems if not system.baseline and system.name in found]
-    tests = [(name, key) for name in models for key in found[name].differences]
-    corrected = holm([found[name].differences[key].p for name, key in tests])
-    for (name, key), p_holm in zip(tests, corrected, strict=True):
-        old = found[name].differences
-        found[name] = replace(found[name], differences=dict(old) | {key: replace(old[key], p_holm=p_holm)})
-    keys = tuple(dict.fromkeys(key for _, key in tests))
-    return [replace(one, comparison=found.get(one.name, Comparison())) for one in systems], keys, len(tests)
-
-
 def _positives(evaluation: Evaluation) -> dict[str, int]:
     if evaluation.task == "vqa":
         return {}
     facts = (fact for identity in evaluation.ids for fact in evaluation.study(identity).facts.values())
     return dict(Counter(fact.name for fact in facts if fact.present))
-
-
-def _only(tally: Tally, keys: Sequence[str]) -> Tally:
-    return Tally(tally.ids, tally.owners, {key: tally.measures[key] for key in keys if key in tally.measures})

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.evaluation import report_figures as figures
+from engine.evaluation import report_judge, report_vqa
 from engine.evaluation import report_tables as tables
-from engine.evaluation import report_vqa
 from engine.evaluation.assessment import Assessment, System
 from engine.evaluation.cases import Fault, ShortFault
 from engine.evaluation.keys import KEYS, headline
@@ -57,7 +57,7 @@ def _blocks(found: Assessment) -> Iterator[Block]:
     yield Heading("Who answered what")
     yield from _who(found)
     yield Heading("Scores")
-    first = headline(found.task)
+    first = (*headline(found.task), *report_judge.headline(found))
     yield from tables.scores(found, [key for key in first if tables.known(found, key)])
     yield from _differences(found)
     short = found.task == "vqa"
@@ -65,13 +65,15 @@ def _blocks(found: Assessment) -> Iterator[Block]:
     yield from _faults(found)
     if short:
         yield from report_vqa.by_type(found)
+        yield from report_judge.judged(found)
     else:
         yield Heading("By finding and by change")
         yield from _findings(found)
     yield from _parts(found)
     yield Heading("All other scores")
     rest = [key for key in tables.keys(found) if key not in first and "[" not in key]
-    yield from tables.scores(found, [key for key in rest if not key.startswith(report_vqa.EXTRAS)])
+    apart = (report_vqa.EXTRAS, "judge_")
+    yield from tables.scores(found, [key for key in rest if not key.startswith(apart)])
     yield from report_vqa.extras(found)
     yield Heading("What others have published")
     yield Text(published().note, "warning")
@@ -231,7 +233,7 @@ def _differences(found: Assessment) -> Iterator[Block]:
                 for key, gain in gains.items()
             ),
         )
-        yield from report_vqa.discordances(one, chosen)
+        yield from report_vqa.discordances(one.title, chosen, one.comparison)
     yield Text(
         "The chart shows what is better to the right, also for scores of which less is better; a filled mark stays "
         f"below {LEVEL} after the correction. p: paired permutation by patient, two-sided, corrected after Holm over "

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from engine.evaluation import report_figures as figures
 from engine.evaluation import report_tables as tables
 from engine.evaluation.assessment import Assessment, System
+from engine.evaluation.comparing import Comparison
 from engine.evaluation.keys import KEYS
 from engine.evaluation.report_blocks import Block, Heading, Table, Text
 
@@ -39,13 +40,13 @@ def by_type(found: Assessment) -> Iterator[Block]:
     yield Text("Types with few questions say little: look at the intervals.", "note")
 
 
-def discordances(one: System, chosen: str) -> Iterator[Block]:
+def discordances(name: str, chosen: str, comparison: Comparison) -> Iterator[Block]:
     """On how many questions a system and the one it is compared with differ, with McNemar's test."""
-    found = one.comparison.discordances
+    found = comparison.discordances
     if not found:
         return
     yield Table(
-        ("McNemar", f"Only {chosen} right", f"Only {one.title} right", "Questions", "p, exact"),
+        ("McNemar", f"Only {chosen} right", f"Only {name} right", "Questions", "p, exact"),
         tuple(
             (figures.named(key), str(entry.first), str(entry.second), str(entry.items), figures.p(entry.p))
             for key, entry in found.items()

@@ -1,14 +1,18 @@
 """What scoring leaves in an evaluation's folder: scores.json, scores.csv, cases.jsonl, report.html and report.pdf.
 
+Where a judge was asked, also evaluation_NAME.json for each system it judged (judge/results.py).
+
 scores.json, by which other programs go:
 
     {"format", "made", "asked", "task", "headline", "studies", "patients", "with_prior", "against", "tested", "tests",
-     "positives", "notes", "keys", "models": {name: SYSTEM}, "baselines": {name: SYSTEM}}
+     "positives", "notes", "keys", "models": {name: SYSTEM}, "baselines": {name: SYSTEM}, "judge": JUDGE or null}
     SYSTEM: {"title", "about", "note", "studies", "patients", "missing", "left_out", "cut_off", "seconds", "precisions",
              "notes", "scores": {key: SCORE}, "comparison": {"studies", "patients", "differences": {key: DIFFERENCE}},
              "parts": [{"division", "name", "studies", "patients", "scores": {key: SCORE}}]}
     SCORE: {"value", "interval"?, "studies", "note"?}
     DIFFERENCE: {"value", "interval", "p"?, "p_holm"?, "mcnemar"?: {"against_only", "this_only", "items", "p"}}
+    JUDGE: {"judge", "prompt_sha256", "headline", "caution", "tests", "models": {name: {"summary", "not_judged",
+            "differences": {key: DIFFERENCE}, "sentence"}}}
 """
 
 from __future__ import annotations
@@ -24,7 +28,11 @@ from typing import Any
 
 from engine.evaluation.agreement import Discordance
 from engine.evaluation.assessment import Assessment, System
+from engine.evaluation.comparing import Comparison
 from engine.evaluation.folder import FORMAT, now
+from engine.evaluation.judge import results
+from engine.evaluation.judge.results import Results
+from engine.evaluation.judge.verdict import PROMPT_SHA256
 from engine.evaluation.keys import KEYS, headline
 from engine.evaluation.report import document
 from engine.evaluation.report_html import to_html
@@ -42,6 +50,12 @@ def write(found: Assessment, folder: Path) -> None:
     _put(folder / HTML, to_html(report).encode())
     _put(folder / PDF, to_pdf(report))
     _write_table(folder / TABLE, found)
+    for one in found.systems:
+        if found.judge is not None and one.sheet is not None and one.name in found.judge.summaries:
+            said = results.plain(found.judge, one.name, one.sheet.scores)
+            _put(
+                folder / f"evaluation_{one.name}.json", (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode()
+            )
 
 
 def plain(found: Assessment) -> dict[str, Any]:
@@ -63,6 +77,7 @@ def plain(found: Assessment) -> dict[str, Any]:
         "keys": {name: {**asdict(key)} for name, key in KEYS.items()},
         "models": {one.name: _system(one) for one in found.systems if not one.baseline},
         "baselines": {one.name: _system(one) for one in found.systems if one.baseline},
+        "judge": None if found.judge is None else _judge(found.judge, found.against),
     }
 
 
@@ -85,6 +100,33 @@ def gained(entry: Difference) -> dict[str, Any]:
         "interval": [round(entry.low, 4), round(entry.high, 4)],
     }
     return found | {name: round(p, 5) for name, p in (("p", entry.p), ("p_holm", entry.p_holm)) if not math.isnan(p)}
+
+
+def _judge(found: Results, against: str) -> dict[str, Any]:
+    others = found.compared.found if found.compared is not None else {}
+    return {
+        "judge": found.judge,
+        "prompt_sha256": PROMPT_SHA256,
+        "headline": found.headline,
+        "caution": found.caution,
+        "tests": found.compared.tests if found.compared is not None else 0,
+        "models": {
+            name: {
+                "summary": summary.plain(),
+                "not_judged": found.not_judged[name],
+                "differences": _differences(others[name]) if name in others else {},
+                "sentence": results.sentence(found, name, against),
+            }
+            for name, summary in found.summaries.items()
+        },
+    }
+
+
+def _differences(comparison: Comparison) -> dict[str, Any]:
+    return {
+        key: gained(entry) | _tested_by_question(comparison.discordances.get(key))
+        for key, entry in comparison.differences.items()
+    }
 
 
 def _tested_by_question(entry: Discordance | None) -> dict[str, Any]:
@@ -112,10 +154,7 @@ def _system(one: System) -> dict[str, Any]:
         "comparison": {
             "studies": one.comparison.studies,
             "patients": one.comparison.patients,
-            "differences": {
-                key: gained(entry) | _tested_by_question(one.comparison.discordances.get(key))
-                for key, entry in one.comparison.differences.items()
-            },
+            "differences": _differences(one.comparison),
         },
         "parts": [
             {
