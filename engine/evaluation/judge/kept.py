@@ -59,7 +59,7 @@ class Record:
                     "reason": said.reason, "invalid": None}  # fmt: skip
         else:
             row |= {"verdict": None, "invalid": said.why}
-        return json.dumps(row, ensure_ascii=False) + "\n"
+        return json.dumps(row) + "\n"  # ASCII: a reply may hold halves of characters, which no file takes
 
 
 def key(judge: str, item: Item) -> str:

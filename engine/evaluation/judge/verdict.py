@@ -73,9 +73,7 @@ PROMPT_SHA256 = hashlib.sha256(
 ).hexdigest()  # fmt: skip
 """Of everything a judge is told; judged under another hash is judged by other rules."""
 
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_THOUGHT_ENDS = re.compile(r".*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
-_THOUGHT_OPEN = re.compile(r"<think(?:ing)?>.*", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 _TAG = re.compile(r"<(?=\s*/?\s*(?:question|reference|answer)\b)", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*([1-5])(?:\.0+)?\s*(?:/\s*5)?\s*")
 
@@ -112,8 +110,7 @@ def ask_again(messages: Sequence[Message], reply: str, fault: Invalid) -> list[M
 
 def read(reply: str) -> Verdict | Invalid:
     """The verdict in a reply."""
-    text = _THOUGHT_ENDS.sub("", _THOUGHT.sub(" ", reply[-LONGEST:]))
-    said = _THOUGHT_OPEN.sub("", text)
+    said = _spoken(reply[-LONGEST:])
     if not said.strip():
         return Invalid("it holds nothing but thoughts" if reply.strip() else "it is empty")
     found = list(_objects(said))
@@ -147,6 +144,19 @@ def _confidence(value: object) -> int | None:
         return None
     match = _NUMBER.fullmatch(str(value)) if isinstance(value, int | float | str) else None
     return int(match[1]) if match else None
+
+
+def _spoken(text: str) -> str:
+    """A reply without what was thought; where only the end of thoughts is marked, all before it was thought."""
+    kept: list[str] = []
+    begin, thinking = 0, False
+    for tag in _THOUGHT.finditer(text):
+        if tag[1] and not thinking:
+            kept.clear()
+        elif not tag[1] and not thinking:
+            kept.append(text[begin : tag.start()])
+        begin, thinking = tag.end(), not tag[1]
+    return " ".join([*kept, "" if thinking else text[begin:]])
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
