@@ -73,16 +73,16 @@ def test_a_run_from_the_form_to_its_model(
         page.get_by_text("More settings").click()
         for setting, value in (
             ("name", "tiny"),
-            ("stages-0-epochs", "12"),
+            ("stages-0-epochs", "10"),
             ("stages-0-batch_size", "2"),
             ("validation-patience", ""),
-            ("validation-every", "4"),
+            ("validation-every", "8"),
             ("validation-limit", "2"),
             ("validation-max_new_tokens", "12"),
             ("threads", "1"),
         ):
             fill(page, setting, value)
-        expect(page.get_by_text("8 samples, 2 a step, 48 steps, 12 validations.")).to_be_visible()
+        expect(page.get_by_text("8 samples, 2 a step, 40 steps, 5 validations.")).to_be_visible()
 
         # A reload loses nothing that was entered; the check says that it can be started.
         page.reload()
@@ -110,13 +110,13 @@ def test_a_run_from_the_form_to_its_model(
         screen.press("Stop with checkpoint")
         screen.badge("stopped: can be resumed")
         stopped = runs.find(name)
-        assert 0 < stopped.step < 48 and queue.jobs()[0].exit_status == 130
+        assert 0 < stopped.step < 40 and queue.jobs()[0].exit_status == 130
 
         screen.press("Resume")
         expect(page.get_by_role("link", name="Next: evaluate it")).to_be_visible()
         run = runs.find(name)
-        assert (run.where, run.step, run.trained) == ("done", 48, True)
-        assert [one.step for one in run_figures.evaluations(run.path)] == list(range(4, 49, 4))
+        assert (run.where, run.step, run.trained) == ("done", 40, True)
+        assert [one.step for one in run_figures.evaluations(run.path)] == [8, 16, 24, 32, 40]
         assert recipes.document(run_figures.recipe_text(run.path))["name"] == "tiny"
 
         page.get_by_role("button", name="← All runs").click()

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import tiny_runs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cli import train as train_command
@@ -76,6 +76,7 @@ def expected(content: dict[str, Any], place: recipes.Place, value: Any) -> Any:
     return content
 
 
+@settings(max_examples=50)
 @given(
     text=st.sampled_from([*PRESETS, COMMENTED]),
     edits=st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=6),

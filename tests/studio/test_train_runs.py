@@ -212,6 +212,23 @@ def test_the_figures_of_a_run_are_those_of_its_log(made: Path) -> None:
     assert {"model", "stages", "log.jsonl"} <= {part.name for part in run_figures.contents(made)}
 
 
+log_lines = st.builds(
+    lambda stage, step, kind: {"stage": stage, "step": step, **kind},
+    st.sampled_from("ab"),
+    st.integers(0, 9),
+    st.sampled_from([{"loss": 1.0}, {"loss": 2.0}, {"evaluation": {"loss": 3.0}, "best": True}]),
+)
+
+
+@given(written=st.lists(log_lines, max_size=30))
+def test_repeated_steps_count_once_as_training_itself_reads_them(
+    written: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
+    assert list(run_figures.lines(folder)) == RunFolder(folder).figures()
+
+
 def test_what_is_added_to_a_log_is_seen(made: Path) -> None:
     before = run_figures.along(made)
     with (made / "log.jsonl").open("a") as log:
