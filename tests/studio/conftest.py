@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -53,6 +54,22 @@ def make_job(home: Path) -> MakeJob:
         return queue.find(folder.name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demonstration set, made once: 24 patients, images of 96 pixels. To be read only."""
+    from engine.datasets.phantoms import SITES, write_training
+
+    folder = tmp_path_factory.mktemp("made") / "phantoms"
+    write_training(folder, 24, seed=0, site=SITES["a"], size=96, workers=1)
+    return folder
+
+
+@pytest.fixture
+def phantoms(home: Path, phantom_set: Path) -> Path:
+    """The same in the data folder of this test."""
+    return Path(shutil.copytree(phantom_set, home / "data" / "phantoms"))
 
 
 @pytest.fixture

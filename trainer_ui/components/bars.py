@@ -23,10 +23,10 @@ PARTS: Mapping[str, str] = {
     "worse": "#e07b39",
     "unchanged": "#6b7680",
     "improved": "#56b4e9",
-    "resolved": "#2fb894",
+    "resolved": "#009e73",
     "kept": "#6b7680",
     "edited": "#56b4e9",
-    "deleted": "#e07b39",
+    "deleted": "#d55e00",
     "added": "#2fb894",
 }
 """Part of a stacked bar to its colour."""

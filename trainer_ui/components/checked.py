@@ -19,7 +19,8 @@ def result(one: Opened) -> Result | None:
     job = check_results.under_way(check_results.reports(one))
     if job is not None:
         job_note.show(job)
-        return None
+        if job.active:
+            return None
     if check_results.small(one):
         with st.spinner("Checking every row and every image"):
             return check_results.now(one)

@@ -29,17 +29,12 @@ PRIORS: dict[preparing.Prior, str] = {
     "matched": "of the latest earlier study, in the same projection",
     "none": "none: current images alone",
 }
-# Links to this very page would else look as if they were where one is.
-_STYLE = """<style>
-.stMainBlockContainer [data-testid="stPageLink-NavLink"] { background: none; }
-.stMainBlockContainer [data-testid="stPageLink-NavLink"]:hover p { text-decoration: underline; }
-</style>"""
 ENDINGS: tuple[preparing.Ending, ...] = (".jpg", ".png", ".dcm")
 
 
 def show() -> None:
     """The page."""
-    st.html(_STYLE)
+    set_link.begin()
     chosen = st.query_params.get(set_link.SET)
     if chosen:
         data_set.show(chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from trainer_ui import addresses, errors, navigation
+from trainer_ui import errors
 from trainer_ui.components import job_note, jobs_panel, set_link
 from trainer_ui.components.words import literal
 from trainer_ui.services import opened_set, samples, shared_rows
@@ -26,7 +26,7 @@ def show(one: Opened) -> None:
     others = {opened_set.name_of(other.data, other.file): other for other in opened_set.others(one)}
     if not others:
         st.info("There is no other file to hold this one against. Split this set, or add another one.")
-        st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
+        set_link.show("Make or add a data set")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Against", list(others), key="against")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.datasets.libra import TrainingSample
 from trainer_ui import errors
-from trainer_ui.components import learnt_text
+from trainer_ui.components import learnt_text, set_link
 from trainer_ui.components.numbers import counted
 from trainer_ui.components.set_link import PRIOR, ROW
 from trainer_ui.components.words import literal
@@ -15,7 +15,7 @@ from trainer_ui.services.opened_set import Opened
 from trainer_ui.services.pictures import Picture
 from trainer_ui.services.samples import Page, Sample, Wanted
 
-PAGE = "page"
+PAGE, _PRIOR = "look-page", "look-prior"
 PRIORS = {"All": None, "With": True, "Without": False}
 COLOURS = {"Current": "orange", "Prior": "blue"}
 """Of the roles: those of the viewer."""
@@ -63,9 +63,8 @@ def _wanted(one: Opened) -> Wanted:
     text = st.text_input(
         "Search text and ids", key="look-text", type="search", autocomplete="off", on_change=_first_page
     )
-    prior = st.segmented_control(
-        "Prior", list(PRIORS), default="All", required=True, key=PRIOR, bind="query-params", on_change=_first_page
-    )
+    set_link.chosen(PRIOR, list(PRIORS), _PRIOR)
+    prior = st.segmented_control("Prior", list(PRIORS), required=True, key=_PRIOR, on_change=_other_prior)
     views = samples.views(one)
     view = ""
     if len(views) > 1:
@@ -73,6 +72,11 @@ def _wanted(one: Opened) -> Wanted:
             "View", ["", *views], format_func=lambda name: name or "All views", key="look-view", on_change=_first_page
         )
     return Wanted(text, PRIORS[prior], view)
+
+
+def _other_prior() -> None:
+    set_link.changed(PRIOR, _PRIOR)
+    _first_page()
 
 
 def _first_page() -> None:
@@ -157,7 +161,7 @@ def _film(picture: Picture) -> None:
     if picture.fault:
         st.error(literal(picture.fault))
         return
-    st.image(picture.png, width="stretch", alt=f"{picture.role} image")
+    st.image(picture.png, width="stretch", output_format="PNG", alt=f"{picture.role} image")
     for note in picture.notes:
         st.caption(literal(note))
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from trainer_ui import addresses, errors, navigation
-from trainer_ui.components import jobs_panel
-from trainer_ui.components.set_link import FILE, TAB
+from trainer_ui import addresses, errors
+from trainer_ui.components import jobs_panel, set_link
+from trainer_ui.components.set_link import FILE, ROW, TAB
 from trainer_ui.components.words import literal
 from trainer_ui.pages import (
     data_against,
@@ -22,6 +22,7 @@ from trainer_ui.services import opened_set, signed_sets
 from trainer_ui.services.datasets import DataSet
 from trainer_ui.services.opened_set import Opened
 
+_FILE, _TAB = "data-file", "data-tab"
 FORMS = {"training": "samples to train on", "questions": "questions"}
 
 TABS: dict[str, Callable[[Opened], None]] = {
@@ -39,7 +40,7 @@ WIDE = ("Look",)
 def show(name: str) -> None:
     """The data set, or why there is none of this name and the way back."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.page_link(navigation.page(addresses.DATA), label="← All data sets")
+        set_link.show("← All data sets")
         try:
             data = opened_set.data_set(name)
         except Exception as error:
@@ -54,7 +55,8 @@ def show(name: str) -> None:
     shown = dict(TABS)
     if signed_sets.made(data.folder) is not None:
         shown = {CORRECTIONS: data_corrections.show, **shown}
-    tabs = st.tabs(list(shown), key=TAB, bind="query-params", on_change="rerun")
+    set_link.chosen(TAB, list(shown), _TAB)
+    tabs = st.tabs(list(shown), key=_TAB, on_change=set_link.changed, args=(TAB, _TAB))
     for tab, (title, part) in zip(tabs, shown.items(), strict=True):
         if tab.open:
             with tab, st.container() if title in WIDE else _beside_jobs(), errors.shown():
@@ -67,8 +69,21 @@ def _file(data: DataSet) -> Opened:
     if len(names) == 1:
         st.markdown(literal(names[0]), width="content")
         return Opened(data, data.files[0])
-    st.selectbox("File", names, key=FILE, bind="query-params", width=240, label_visibility="collapsed")
-    return opened_set.opened(data.name, st.session_state[FILE])
+    set_link.chosen(FILE, names, _FILE)
+    st.selectbox(
+        "File",
+        names,
+        key=_FILE,
+        width=240,
+        label_visibility="collapsed",
+        on_change=_other_file,
+    )
+    return opened_set.opened(data.name, st.session_state[_FILE])
+
+
+def _other_file() -> None:
+    set_link.changed(FILE, _FILE)
+    st.query_params.pop(ROW, None)
 
 
 def _beside_jobs() -> st.delta_generator.DeltaGenerator:

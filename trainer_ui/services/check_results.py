@@ -98,7 +98,7 @@ def now(one: Opened, *, pixels: bool = False, progress: Told | None = None) -> R
     checked = check(one.file.path, one.images, decode=pixels, progress=progress)
     document = checked.to_json() | {"description": describe(checked.cases).to_json(), "leakage": []}
     key = _key(one, pixels)
-    _kept[key] = read(document)
+    _kept[key] = read(json.loads(json.dumps(document)))  # as a report is read, to the last tuple
     while len(_kept) > KEPT:
         _kept.popitem(last=False)
     return _kept[key]

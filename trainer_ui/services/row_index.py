@@ -147,9 +147,10 @@ def find(rows: RowIndex, text: str = "", prior: bool | None = None, view: str = 
 
 def _may_hold(raw: bytes, wanted: str) -> bool:
     """Whether a row need be read to be searched: most are told by their bytes, which is much faster."""
-    if wanted.isascii():
-        return json.dumps(wanted)[1:-1].encode() in raw.lower()
-    return b"\\u" in raw or wanted in raw.decode("utf-8", "replace").casefold()
+    if b"\\u" in raw:
+        return True
+    plain = json.dumps(wanted, ensure_ascii=False)[1:-1]
+    return plain.encode() in raw.lower() if raw.isascii() else plain in raw.decode("utf-8", "replace").casefold()
 
 
 def texts(case: Case | None) -> tuple[str, ...]:
