@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
 from app.pages import settings
+from app.pages.choosing import Choosing
 from app.pages.modules import data, module, part, text
 from app.pages.painting import paint
 from app.services import Workbench
@@ -157,6 +157,7 @@ class Desk:
         # left before what was done to it earlier. No press is dropped because an earlier one is still on its way.
         self.in_order: dict[str, Any] = {**every, "concurrency_id": "page", "concurrency_limit": 1}
         model = self.settings.chosen
+        self.choosing = Choosing(self.bench, self.settings, self.screen, self._act)
         self.case.submit(self._on_case, model, **self.in_order)
         drafting = [self.sheet, *model, self.indication, self.history, *self.settings.inputs]
         for asked in (
@@ -164,6 +165,7 @@ class Desk:
             self.draft.click(self._on_draft, drafting, js=with_sheet(len(drafting)), **self.in_order),
         ):
             asked.then(self._on_drafting, model, concurrency_limit=16, **every)
+            self.choosing.after(asked)
         self.fresh.click(self._on_fresh, model, **self.in_order)
         for stop in (self.stop.click, self.editor.stop):
             stop(self._on_stop, None, None, concurrency_limit=None, **quiet)
@@ -177,7 +179,7 @@ class Desk:
         exporting = [self.sentences, self.indication, self.history, *model]
         self.export.click(self._on_export, exporting, js=with_sentences(len(exporting)), **self.in_order)
         asking = [*model, *self.settings.choosing]
-        self.ask.submit(self._on_ask, asking, **self.in_order)
+        self.choosing.after(self.ask.submit(self._on_ask, asking, **self.in_order))
         # The page asks for it itself as soon as it shows an answer that is being written, after a reload as well.
         self.ask.play(self._on_following, model, concurrency_limit=16, **every)
         self.ask.stop(self._on_stop_answer, None, None, concurrency_limit=None, **quiet)
@@ -185,17 +187,6 @@ class Desk:
         self.ask.select(self._on_insert, inserting, js=with_sentences(len(inserting)), **self.in_order)
         for widget in model:
             widget.change(self._on_model, model, **self.in_order)
-        planned = [self.settings.opened.expand, *(one.change for one in (*model, self.settings.beams))]
-        # One at a time, and the last one always: what is said of an earlier choice never stays.
-        gr.on(
-            planned,
-            self._on_plan,
-            [*model, self.settings.beams],
-            self.settings.plan,
-            trigger_mode="always_last",
-            concurrency_limit=16,
-            **quiet,
-        )
         # In the order of ``painting.CONTROLS`` and ``painting.FIELDS``.
         widgets = [self.draft, self.stop, self.fresh, self.signing, self.export, self.indication, self.history]
         self.screen.apply(None, None, widgets, js=UPDATES, **quiet)
@@ -211,6 +202,7 @@ class Desk:
             api_visibility="private",
             concurrency_limit=16,
         )
+        self.choosing.on_load(page)
 
     def _act(self, request: gr.Request, event: Callable[[Session], object], model: Chosen, topic: str = "") -> str:
         key = str(request.session_hash)
@@ -377,11 +369,6 @@ class Desk:
 
     def _on_model(self, model: str, precision: str, request: gr.Request) -> str:
         return self._act(request, lambda session: None, chosen(model, precision))
-
-    def _on_plan(self, model: str, precision: str, beams: float) -> Iterator[str]:
-        """The memory plan of the choice; the line of an earlier one is gone until it is known."""
-        for line in self.bench.plan(chosen(model, precision), settings.whole(beams) or 1):
-            yield json.dumps([asdict(line)] if line is not None else [])
 
 
 def parsed(sent: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,25 +11,35 @@ import gradio as gr
 
 from app.pages.modules import module
 from app.services import Workbench
-from app.services.chosen import AUTOMATIC, PRECISIONS
+from app.services.chosen import AUTOMATIC, PRECISIONS, Chosen
+from app.services.described import described
+from app.services.installed import ModelChoice
 from app.services.jobs import DecodingChoice
 from app.services.plans import LONGEST, MOST_BEAMS
+from app.services.views import to_json
 
 PLAN = """
   const { mountLines } = await import('/web/reporthead.mjs');
   const lines = mountLines(host);
   const show = (view) => lines.update(view);"""
 
+ABOUT = """
+  const { mountModelCard } = await import('/web/modelcard.mjs');
+  const card = mountModelCard(host);
+  const show = (view) => card.update(view);"""
+
 
 @dataclass(frozen=True)
 class Settings:
     """The widgets; ``inputs`` in the order in which the events take them, ``choosing`` those of them for the words.
 
-    ``plan`` shows the memory that a draft takes with the chosen model; ``opened`` is what is opened to see it.
+    ``about`` shows what is known of the chosen model, ``plan`` the memory that a draft takes with it; ``opened`` is
+    what is opened to see them.
     """
 
     opened: gr.Accordion
     model: gr.Dropdown
+    about: gr.HTML
     precision: gr.Dropdown
     plan: gr.HTML
     beams: gr.Number
@@ -47,9 +58,10 @@ class Settings:
 
 def build(bench: Workbench) -> Settings:
     """The accordion inside the open Blocks context."""
-    choices = [(choice.label, choice.path) for choice in bench.models.choices()]
+    offered = bench.models.offered(Chosen())
     with gr.Accordion("Settings", open=False, elem_id="ivp-settings") as opened:
-        model = gr.Dropdown(choices, value=bench.models.default() or None, label="Model", elem_id="ivp-model")
+        model = gr.Dropdown(listed(offered.choices), value=offered.path or None, label="Model", elem_id="ivp-model")
+        about = module(ABOUT, card(offered.path), "ivp-about")
         precision = gr.Dropdown(
             [(words, name) for name, words in PRECISIONS.items()],
             value=AUTOMATIC,
@@ -80,7 +92,18 @@ def build(bench: Workbench) -> Settings:
             penalty = _optional("Length penalty", "default")
             ngram = _optional("No repeated n-gram", "default")
     inputs = [section, prompt, beams, longest, temperature, top_p, seed, penalty, ngram]
-    return Settings(opened, model, precision, plan, beams, inputs)
+    return Settings(opened, model, about, precision, plan, beams, inputs)
+
+
+def listed(choices: Sequence[ModelChoice]) -> list[tuple[str, str]]:
+    """The models as a widget takes them."""
+    return [(choice.label, choice.path) for choice in choices]
+
+
+def card(path: str) -> str:
+    """What is known of a model, as the browser module takes it."""
+    view = described(path)
+    return to_json(view) if view is not None else "null"
 
 
 def _optional(label: str, placeholder: str) -> gr.Textbox:

@@ -22,6 +22,8 @@ LANGUAGE_MODELS = ("llama", "mistral", "qwen2", "qwen3", "gemma", "phi3")
 TOWERS = ("dinov2", "clip_vision_model", "siglip_vision_model", "clip", "siglip")
 """``model_type`` of what only serves other models."""
 
+Stamp = tuple[tuple[str, int, int], ...]
+
 
 @dataclass(frozen=True)
 class ModelChoice:
@@ -71,6 +73,15 @@ def is_demonstration(folder: Path) -> bool:
     """Whether what lies in the folder, or its base, says that it is made to show the program only."""
     below = None if is_whole(folder) else base(folder)
     return record.read([folder, *([below] if below is not None else [])], []).demonstration
+
+
+def stamp(path: str) -> Stamp:
+    """The files of the folder, and when they were changed: another stamp, another model."""
+    try:
+        found = [(entry.name, entry.stat()) for entry in Path(path).iterdir()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
 
 
 def _label(folder: Path) -> str:

@@ -25,7 +25,7 @@ import psutil
 from app import errors
 from app.services import installed
 from app.services.chosen import Chosen
-from app.services.installed import ModelChoice
+from app.services.installed import ModelChoice, Stamp
 from app.services.plans import base_option
 from engine.drafting import EngineProcess
 from engine.errors import Cancelled, ModelError, ResourceError, UsageError
@@ -44,6 +44,18 @@ class ModelStatus:
     name: str
     demonstration: bool
     words: str
+
+
+@dataclass(frozen=True)
+class Offered:
+    """The models there are now, and which of them is chosen.
+
+    ``gone`` is a sentence where the one that was chosen is there no more and another took its place.
+    """
+
+    choices: tuple[ModelChoice, ...]
+    path: str
+    gone: str = ""
 
 
 class Work(Protocol):
@@ -80,7 +92,8 @@ class ModelHost:
         self._engine: EngineProcess | None = None
         self._loaded = self._loading = Chosen()
         self._failed: dict[Chosen, str] = {}
-        self._demonstrations: dict[str, bool] = {}
+        self._stamp: Stamp = ()
+        self._demonstrations: dict[str, tuple[Stamp, bool]] = {}
         self._closed = False
         self._worker = threading.Thread(target=self._serve, name="model", daemon=True)
         self._worker.start()
@@ -102,8 +115,22 @@ class ModelHost:
         """Raise UsageError, saying why, unless that model is there to be asked."""
         if not chosen.path:
             raise UsageError(self.status(chosen).words)
-        if chosen.path not in {choice.path for choice in self.choices()}:
-            raise UsageError("This model is not installed any more. Choose another one under Settings.")
+        gone = self.offered(chosen).gone
+        if gone:
+            raise UsageError(gone)
+
+    def offered(self, chosen: Chosen) -> Offered:
+        """The models as they lie there now. One that was chosen and is gone gives way to the default."""
+        choices = self.choices()
+        default = choices[0].path if choices else ""
+        if not chosen.path or chosen.path in {choice.path for choice in choices}:
+            return Offered(choices, chosen.path or default)
+        name = Path(chosen.path).name
+        if not default:
+            gone = f"The model {name} is no longer in the viewer, and there is no other one: drafting is off."
+        else:
+            gone = f"The model {name} is no longer in the viewer. {choices[0].label} is chosen instead."
+        return Offered(choices, default, f"{gone} All that was drafted before is kept.")
 
     def preload(self) -> None:
         """Begin loading the default model in the background. A failure is kept for the screen."""
@@ -131,9 +158,11 @@ class ModelHost:
 
     def _is_demonstration(self, path: str) -> bool:
         """What the folder says of itself: the mark is there before the model is, and while another precision waits."""
-        if path not in self._demonstrations:
-            self._demonstrations[path] = installed.is_demonstration(Path(path))
-        return self._demonstrations[path]
+        stamp = installed.stamp(path)
+        known = self._demonstrations.get(path)
+        if known is None or known[0] != stamp:
+            known = self._demonstrations[path] = stamp, installed.is_demonstration(Path(path))
+        return known[1]
 
     def running(self, chosen: Chosen) -> str:
         """The precision in which the chosen model is in memory; "" while it is not."""
@@ -230,9 +259,13 @@ class ModelHost:
         return EngineProcess.load(chosen.path, cancelled=lambda: self._closed, **options)
 
     def _load(self, chosen: Chosen) -> EngineProcess:
-        """The engine of a model, loaded if it is not the one in memory. Runs on the worker thread only."""
+        """The engine of a model, loaded if it is not the one in memory. Runs on the worker thread only.
+
+        A folder of the same name may hold another model by now: it was taken back, and another was promoted.
+        """
+        stamp = installed.stamp(chosen.path)
         with self._settled:
-            if self._engine is not None and self._loaded == chosen:
+            if self._engine is not None and self._loaded == chosen and self._stamp == stamp:
                 return self._engine
             before, self._engine = self._engine, None
             self._loaded, self._loading = Chosen(), chosen
@@ -251,7 +284,7 @@ class ModelHost:
         with self._settled:
             self._loading = Chosen()
             if not self._closed:
-                self._engine, self._loaded = engine, chosen
+                self._engine, self._loaded, self._stamp = engine, chosen, stamp
                 self._failed.pop(chosen, None)
             self._settled.notify_all()
         if self._engine is not engine:

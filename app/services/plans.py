@@ -21,6 +21,7 @@ import psutil
 
 from app.services import installed
 from app.services.chosen import AUTOMATIC, Chosen
+from app.services.installed import Stamp
 from app.services.views import Line
 from engine import paths
 
@@ -39,8 +40,6 @@ PROCESS = 300_000_000
 
 QUALITY = ("float32", "bfloat16", "int8", "nf4")
 """Precisions, best first."""
-
-Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Plans:
         """The reading of the folder as its files are now, if it has been made."""
         with self._lock:
             stamp, reading = self._readings.get(path, ((), None))
-        return reading if reading is not None and stamp == _stamp(path) else None
+        return reading if reading is not None and stamp == installed.stamp(path) else None
 
     def reading(self, path: str) -> Reading | None:
         """The same, made if need be: takes seconds. None where nothing can be said."""
@@ -77,7 +76,7 @@ class Plans:
             found = self.known(path)
             if found is not None or self._closed or not path:
                 return found
-            stamp = _stamp(path)
+            stamp = installed.stamp(path)
             found = self._read(path)
             if found is not None:
                 with self._lock:
@@ -196,12 +195,3 @@ def _speed(reading: Reading, precision: str) -> str:
 def size(count: int) -> str:
     """Bytes for a person, as the engine writes them."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
-
-
-def _stamp(path: str) -> Stamp:
-    """The files of the folder, and when they were changed."""
-    try:
-        found = [(entry.name, entry.stat()) for entry in Path(path).iterdir()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))

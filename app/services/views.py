@@ -19,10 +19,12 @@ __all__ = [
     "HistoryView",
     "ImageLine",
     "Line",
+    "ModelView",
     "Panes",
     "Person",
     "QuestionView",
     "ReportView",
+    "ScoreLine",
     "Screen",
     "TurnView",
 ]
@@ -99,6 +101,41 @@ class Line:
 
     text: str
     kind: Literal["info", "warning", "problem", "mark", "signed"]
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """A score of a model and of its base, each with its interval, in words; ``verdict`` on the difference, or ""."""
+
+    title: str
+    value: str
+    interval: str
+    base: str
+    base_interval: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """What is known of the chosen model.
+
+    Attributes:
+        mark: that it is a demonstration.
+        promoted, certificate: when, and what its certificate says in a line; "" for a model that was not promoted.
+        evaluation: which one stands beside it, or that none does.
+        base: the name of the model whose scores stand beside its own, "" for none.
+        few, rest: its scores: those to be seen at once, and the others.
+        notes: sentences on all of them.
+    """
+
+    mark: str
+    promoted: str = ""
+    certificate: str = ""
+    evaluation: str = ""
+    base: str = ""
+    few: tuple[ScoreLine, ...] = ()
+    rest: tuple[ScoreLine, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
