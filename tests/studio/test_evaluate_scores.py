@@ -67,7 +67,7 @@ def test_it_is_said_whether_a_difference_can_be_chance() -> None:
     said = list(score_sheet.summary(sheet(system("tuned", BLEU4=GAIN, ROUGE_L=LOSS, METEOR=CHANCE))))
     assert said[0] == (
         "tuned against base, over 40 studies of 40 patients: better in BLEU-4 and worse in ROUGE-L. Those are more "
-        "than chance would do: p < 0.05 after the correction for 20 tests. In the other 1 tested score the difference "
+        "than chance would do: p < 0.05 after the correction for 20 tests. In the other tested score the difference "
         "may be chance."
     )
     assert "does not show that they are equal" in said[1]

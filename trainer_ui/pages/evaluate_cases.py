@@ -47,8 +47,8 @@ def show(one: Evaluation, sheet: Sheet) -> None:
     found = case_browser.chosen(browser, view)
     many = f"{len(found):,} of {len(browser.studies):,} studies" if view.filtered else f"{len(found):,} studies"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{many}**")
-        st.caption(literal(case_browser.in_words(view, titles)))
+        st.markdown(f"**{many}**", width="content")
+        st.caption(literal(case_browser.in_words(view, titles)), width="content")
         if view.filtered:
             st.button("Show all", key="cases-all", on_click=_clear, type="tertiary")
     if not found:

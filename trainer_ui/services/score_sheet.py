@@ -271,7 +271,8 @@ def _against(one: System, chosen: System, sheet: Sheet) -> str:
     words += [f"worse in {_titles(worse)}"] if worse else []
     rest = ""
     if unclear:
-        rest = f" In the other {figures.count(unclear, 'tested score')} the difference may be chance."
+        others = "tested score" if unclear == 1 else f"{unclear} tested scores"
+        rest = f" In the other {others} the difference may be chance."
     those = "That is" if len(better) + len(worse) == 1 else "Those are"
     return (
         f"{said}{' and '.join(words)}. {those} more than chance would do: p < {LEVEL} after the correction for "
