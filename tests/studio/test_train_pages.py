@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -325,7 +327,7 @@ def test_runs_are_compared_by_their_address(
     assert [spec["layer"][0]["encoding"]["y"]["title"] for spec in drawn(page)] == [
         "training loss",
         "validation loss",
-        "ROUGE-L",
+        "ROUGE-L, %",
     ]
     next(group for group in page.button_group if group.key == "compare-along").set_value("samples").run()
     assert drawn(page)[0]["layer"][0]["encoding"]["x"]["title"] == "samples seen"
@@ -340,3 +342,14 @@ def test_a_chart_has_its_axes_and_no_more_points_than_can_be_seen() -> None:
     colours, dashes = (line["encoding"][channel]["scale"]["range"] for channel in ("color", "strokeDash"))
     assert len(set(colours)) == 3 and len({str(dash) for dash in dashes}) == 3
     assert "a" in str(spec["layer"][-1]["data"]) and spec["layer"][-3]["mark"]["shape"] == charts.STAR
+
+
+def test_the_page_waits_for_no_torch(project: Path) -> None:
+    """It takes seconds to import: what needs it is a process of its own."""
+    script = (
+        "import sys; from trainer_ui.pages import train; "
+        "from trainer_ui.services import recipe_settings, recipes, runs, start_models; "
+        "recipes.faults(recipes.draft()); recipe_settings.metrics(); start_models.found(); runs.overview(); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'nltk')))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=project, check=False).returncode == 0

@@ -334,5 +334,15 @@ def test_differences_lose_no_word_and_agree_on_what_is_the_same(reference: str, 
         kept = " ".join(piece.text for piece in pieces if piece.same)
         return [word.strip(",.").casefold() or word for word in kept.split()]
 
-    assert same(left) == same(right)
+    assert sorted(same(left)) == sorted(same(right))
     assert all(piece.same for piece in differences.compared(reference, reference)[0])
+
+
+def test_the_same_sentences_in_another_order_are_no_difference_and_a_denial_is_one() -> None:
+    reference = "Stable cardiomegaly. There is no effusion. New left lower lobe consolidation."
+    left, right = differences.compared(reference, "new left upper lobe consolidation. Stable cardiomegaly.")
+    assert [piece.text for piece in left if not piece.same] == ["There is no effusion.", "lower"]
+    assert [piece.text for piece in right if not piece.same] == ["upper"]
+    left, right = differences.compared("There is an effusion.", "There is no effusion.")
+    assert [[p.text for p in side if not p.same] for side in (left, right)] == [["an"], ["no"]]
+    assert differences.compared("", "Clear.") == ((), (differences.Piece("Clear.", False),))

@@ -23,7 +23,16 @@ def show() -> None:
         return
     named = [name for name in st.query_params.get(PARAMETER, "").split(",") if name in found]
     st.session_state[_KEY] = named
-    st.multiselect("Runs", list(found), key=_KEY, placeholder="Choose two or more", on_change=_choose, max_selections=8)
+    names = runs.titles(list(found.values()))
+    st.multiselect(
+        "Runs",
+        list(found),
+        format_func=names.__getitem__,
+        key=_KEY,
+        placeholder="Choose two or more",
+        on_change=_choose,
+        max_selections=8,
+    )
     if len(named) < 2:
         st.caption("Choose two runs or more.")
         return
@@ -66,6 +75,10 @@ def _figure(metric: str, value: float) -> str:
     return f"{value:.1f} %" if recipe_settings.about(metric).unit == "%" else f"{value:.4g}"
 
 
+def _axis(metric: str) -> str:
+    return f"{score_title(metric)}, %" if recipe_settings.about(metric).unit == "%" else score_title(metric)
+
+
 def _settings(chosen: list[Run], titles: dict[str, str]) -> None:
     st.subheader("Settings that differ", anchor=False)
     differ = run_compared.differences(chosen)
@@ -104,4 +117,4 @@ def _curves(chosen: list[Run], titles: dict[str, str]) -> None:
     if names:
         metric = st.selectbox("Score", names, format_func=score_title, key="compare-score")
         lines = [Line(name, one.scores.get(metric, ()), dots=True) for name, one in drawn.items()]
-        charts.show(lines, x=x, y=score_title(metric), key="compare-scores")
+        charts.show(lines, x=x, y=_axis(metric), key="compare-scores")

@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import streamlit as st
 
+from serving.palette import MONO
 from trainer_ui import addresses, errors, navigation
 from trainer_ui.components import recipe_form
 from trainer_ui.components.words import literal
@@ -71,16 +72,15 @@ def _begin_with() -> None:
                 args=(lambda text: recipes.from_preset(found[key]),),
                 help="What stands in the form now is replaced.",
             )
-        st.markdown(_paragraphs(found[key].help))
-
-
-def _paragraphs(text: str) -> str:
-    """A preset's help: its own paragraphs, and its commands as such."""
-    parts = text.split("\n\n")
-    return "\n\n".join(f"```\n{dedent(p)}\n```" if p.startswith("    ") else literal(p) for p in parts)
+        for paragraph in found[key].help.split("\n\n"):
+            if paragraph.startswith("    "):
+                st.code(dedent(paragraph), language=None, wrap_lines=True)
+            else:
+                st.markdown(literal(paragraph))
 
 
 def _yaml() -> None:
+    st.html(f"<style>.st-key-{_YAML} textarea {{ font-family: {', '.join(MONO)}; font-size: 0.8rem; }}</style>")
     st.session_state[_YAML] = st.session_state[DRAFT]
     st.text_area(
         "The recipe",

@@ -140,7 +140,7 @@ def _delete(run: Run) -> None:
     others = runs.dependents(run.name)
     if others:
         st.warning(f"Started from its model: {literal(', '.join(others))}. They cannot be resumed then.")
-    if st.button("Delete it for good", key="delete-now", type="primary"):
+    if st.button("Delete it for good", key="delete-now"):
         with errors.shown():
             runs.delete(run.name)
             st.query_params.pop("run", None)
@@ -240,7 +240,7 @@ def _memory(run: Run) -> None:
             {
                 "Name": [one.name for one in found],
                 "What": [one.what for one in found],
-                "MB": [round(one.size / 1e6, 2) for one in found],
+                "Size": [_size(one.size) for one in found],
             },
             hide_index=True,
             key="contents",
@@ -248,6 +248,10 @@ def _memory(run: Run) -> None:
         st.code(str(run.path), language=None, wrap_lines=True)
     if not stages and not known and not found:
         st.caption("Nothing yet.")
+
+
+def _size(size: int) -> str:
+    return f"{size / GB:.1f} GB" if size >= GB else f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
 
 
 def _gb(size: int | None) -> float | None:
