@@ -48,7 +48,9 @@ CHANCE, UNTESTED = Difference(5, 1, 9, 0.02, 0.4), Difference(5, 1, 9, nan, nan)
         ("missed_comparison_rate", GAIN, False, "worse"),
         ("BLEU4", CHANCE, False, "unclear"),
         ("BLEU4", UNTESTED, False, "unclear"),
-        ("BLEU4", Difference(0, 0, 0, 0.001, 0.001), False, "unclear"),
+        ("BLEU4", Difference(0, -1, 1, 0.001, 0.001), False, "unclear"),
+        ("BLEU4", Difference(0, 0, 0, 1, 1), False, "same"),
+        ("BLEU4", Difference(0, 0, 0, nan, nan), True, "same"),
         ("BLEU4", UNTESTED, True, "ahead"),
         ("missed_comparison_rate", UNTESTED, True, "behind"),
         ("BLEU4", Difference(5, -1, 9, nan, nan), True, "even"),
@@ -108,8 +110,10 @@ def test_figures_as_they_are_shown() -> None:
     assert score_sheet.value("BLEU4", Score(1.26, 1, 2, 3)) == "1.3" and score_sheet.value("BLEU4", None) == "n/a"
     assert score_sheet.interval("radcliq_v1", Score(1, 0.5, 1.25)) == "0.50 to 1.25"
     assert score_sheet.change("BLEU4", GAIN) == "+5.0 (+2.0 to +8.0)"
-    assert score_sheet.change("BLEU4", Difference(0, 0, 0, 1, 1)) == "0.0, the same in every draw"
-    assert score_sheet.change("BLEU4", Difference(2, nan, nan, 1, 1)) == "+2.0, the same in every draw"
+    assert (
+        score_sheet.interval("BLEU4", Score(0, 0.01, 0.02)) == score_sheet.interval("BLEU4", Score(0)) == "no interval"
+    )
+    assert score_sheet.change("BLEU4", Difference(2, nan, nan, 1, 1)) == "+2.0"
     assert score_sheet.p_values(GAIN) == "p < 0.001, after Holm = 0.010" and score_sheet.p_values(UNTESTED) == ""
 
 

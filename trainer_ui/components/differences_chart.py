@@ -19,7 +19,15 @@ ROW = 27
 NAME_WIDTH, WORDS_WIDTH = 240, 95
 """Pixels for the names of scores, and for the verdicts behind the longest intervals."""
 
-COLOURS = {"better": ACCENT, "worse": WARNING, "ahead": WARNING, "behind": DIM, "even": DIM, "unclear": DIM}
+COLOURS = {
+    "better": ACCENT,
+    "worse": WARNING,
+    "ahead": WARNING,
+    "behind": DIM,
+    "even": DIM,
+    "unclear": DIM,
+    "same": DIM,
+}
 """Verdict to colour."""
 
 

@@ -52,7 +52,7 @@ def studies(one: Evaluation, sheet: Sheet) -> None:
     tables.show(["Studies", *(column(system, sheet) for system in shown)], rows)
     st.caption(
         "Nothing is tested here: parts are small and many, and a difference between two of them is a hint at most. No "
-        f"interval is given below {FEWEST} patients."
+        f"interval is given below {FEWEST} patients, or where every draw gives the same."
     )
 
 

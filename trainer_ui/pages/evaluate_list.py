@@ -56,9 +56,9 @@ def _table(found: list[Evaluation]) -> None:
         {
             "Evaluation": [one.name for one in found],
             "State": [one.words for one in found],
+            "Begun": [one.when for one in found],
             "Answers": ["; ".join(answers.words for answers in one.models) or None for one in found],
             "Questions": [one.questions or None for one in found],
-            "Begun": [one.when for one in found],
         },
         hide_index=True,
         key="evaluations-table",

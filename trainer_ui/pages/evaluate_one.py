@@ -60,10 +60,13 @@ def progress(one: Evaluation) -> None:
     """What it is doing: a sentence, and how far each model is."""
     if one.why:
         (st.error if one.where == "failed" else st.caption)(literal(one.why))
-    if one.where in ("scored", "scoring"):
-        return
-    for answers in one.models:
-        st.progress(answers.share, text=literal(f"{answers.words} answers"))
+    if one.where == "scoring":
+        st.caption("All have answered. The scores are being computed.")
+    elif one.live:
+        for answers in one.models:
+            st.progress(answers.share, text=literal(f"{answers.words} answers"))
+    elif one.where != "scored" and one.models:
+        st.caption(literal(f"Answers of {'; '.join(answers.words for answers in one.models)}."))
 
 
 def act_buttons(one: Evaluation, *, where: str) -> None:

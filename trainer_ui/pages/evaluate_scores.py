@@ -28,7 +28,8 @@ TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "ahead": "bad"}
 HOW_TO_READ = (
     "Behind each score its 95 % interval over patients; under it the difference to {base} with its interval, what that "
     "allows to be said, and p by exchanging the texts of both patient by patient, before and after Holm's correction "
-    "over {tests}. Baselines have seen no image and are not tested. A click on a score's name says what it measures."
+    "over {tests}. Baselines have seen no image and are not tested. No interval: the same in every draw. A click on a "
+    "score's name says what it measures."
 )
 
 
@@ -90,10 +91,9 @@ def figure(key: str, score: Score | None, *, count: bool = False) -> list[Line |
     """A score with its interval; with ``count`` the studies it is over."""
     if score is None or score.value is None:
         return [Line("n/a", "small")]
-    said = score_sheet.interval(key, score) or score.note
+    over = f", {figures.count(score.studies, 'study', 'studies')}" if count else ""
     value = Line(score_sheet.value(key, score), "strong")
-    lines: list[Line | tuple[Line, ...]] = [(value, Line(said, "small")) if said else value]
-    return lines + ([Line(figures.count(score.studies, "study", "studies"), "small")] if count else [])
+    return [(value, Line(f"{score_sheet.interval(key, score)}{over}", "small"))]
 
 
 def _in_short(sheet: Sheet) -> None:

@@ -150,7 +150,7 @@ def root() -> Path:
 
 
 def overview() -> tuple[Evaluation, ...]:
-    """All of them: those that wait or run first, then the newest."""
+    """All of them: those that run first, then those that wait, then the newest."""
     listed = queue.jobs()
     latest = _latest(listed)
     folders = [entry for entry in root().iterdir() if (entry / DOCUMENT).is_file()] if root().is_dir() else []
@@ -159,7 +159,7 @@ def overview() -> tuple[Evaluation, ...]:
     found += [
         _evaluation(path, job, waiting) for path, job in latest.items() if path not in folders and job.kind == EVALUATE
     ]
-    return tuple(sorted(found, key=lambda one: (not one.live, -one.made)))
+    return tuple(sorted(found, key=lambda one: (not one.live, one.where == "waiting", -one.made)))
 
 
 def find(name: str) -> Evaluation:

@@ -22,15 +22,17 @@ from engine.evaluation.subgroups import Part
 from trainer_ui.services.evaluations import SCORES
 
 LEVEL = 0.05
+NO_INTERVAL = "no interval"
 FEW = 30
 """Patients below which drawing them again says too little; as in the report."""
 
-Verdict = Literal["better", "worse", "unclear", "ahead", "behind", "even"]
+Verdict = Literal["better", "worse", "unclear", "same", "ahead", "behind", "even"]
 
 VERDICTS: Mapping[Verdict, str] = {
     "better": "better",
     "worse": "worse",
     "unclear": "may be chance",
+    "same": "no difference",
     "ahead": "ahead, not tested",
     "behind": "behind, not tested",
     "even": "not told apart, not tested",
@@ -80,6 +82,8 @@ class System:
         better = describe(key).higher_is_better
         if gain is None or better is None:
             return None
+        if gain.value == gain.low == gain.high == 0:
+            return "same"
         if self.baseline:
             if isnan(gain.low) or gain.low <= 0 <= gain.high:
                 return "even"
@@ -226,17 +230,17 @@ def value(key: str, score: Score | None) -> str:
 
 
 def interval(key: str, score: Score) -> str:
-    """The interval of a score in words; "" where it has none."""
+    """The interval of a score, or that it has none."""
     if score.low is None or score.high is None:
-        return ""
-    places = figures.digits(key)
-    return f"{score.low:.{places}f} to {score.high:.{places}f}"
+        return NO_INTERVAL
+    low, high = (f"{end:.{figures.digits(key)}f}" for end in (score.low, score.high))
+    return f"{low} to {high}" if low != high else NO_INTERVAL
 
 
 def change(key: str, gain: Difference) -> str:
     """A difference with its interval."""
     if isnan(gain.low) or isnan(gain.high) or gain.low == gain.high:
-        return f"{figures.signed(key, gain.value)}, the same in every draw"
+        return figures.signed(key, gain.value)
     return f"{figures.signed(key, gain.value)} ({figures.interval(key, gain)})"
 
 
