@@ -114,9 +114,9 @@ def overlap(reference: str, answer: str) -> Overlap:
     both = (gold & said).total()
     if not both:
         return Overlap(0.0, 0.0, 0.0, 0.0)
-    recall, precision = both / gold.total(), both / said.total()
     exact = words(reference) == words(answer)
-    return Overlap(recall, precision, 2 * recall * precision / (recall + precision), float(exact))
+    f1 = 2 * both / (gold.total() + said.total())
+    return Overlap(both / gold.total(), both / said.total(), f1, float(exact))
 
 
 def measures(references: Sequence[Reference], answers: Sequence[str]) -> dict[str, Measure]:

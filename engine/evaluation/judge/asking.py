@@ -90,25 +90,27 @@ class _Asking:
 
     def __init__(self, judge: Judge, known: dict[str, tuple[str, ...]]) -> None:
         self._judge, self._known = judge, known
-        self._declined = 0
+        self._declined: set[str] = set()
+        self._in_a_row = 0
         self.asked = self.left_out = 0
 
     def replies(self, key: str, item: Item) -> tuple[str, ...] | None:
         """Its replies about an item, known or new; None where it declined."""
-        if key not in self._known:
+        if key not in self._known and key not in self._declined:
             try:
                 self._known[key] = _replies(self._judge, item)
             except Declined as cause:
-                self.left_out += 1
-                self._declined += 1
-                if self._declined >= PATIENCE:
+                self._declined.add(key)
+                self._in_a_row += 1
+                if self._in_a_row >= PATIENCE:
                     raise ModelError(
                         f"The judge declined {PATIENCE} answers in a row: {cause}. What was judged is kept."
                     ) from cause
-                return None
-            self.asked += 1
-            self._declined = 0
-        return self._known[key]
+            else:
+                self.asked += 1
+                self._in_a_row = 0
+        self.left_out += key in self._declined
+        return self._known.get(key)
 
 
 def _known(place: Path) -> dict[str, tuple[str, ...]]:
