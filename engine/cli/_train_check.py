@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.cli._progress import Progress
@@ -18,7 +18,6 @@ from engine.errors import DatasetError, IntervalError, ModelError
 
 if TYPE_CHECKING:
     from engine.datasets.checking import Checked, Issue
-    from engine.datasets.libra import TrainingSample
     from engine.training.preview import Forecast, Reader
     from engine.training.recipe import Recipe, Validation
     from engine.training.validating import Validator
@@ -121,45 +120,46 @@ def _training(recipe: Recipe, reader: Reader | None) -> tuple[list[Finding], boo
 
     findings, readable = [], True
     for file in recipe.samples:
-        measure = _Lengths(reader)
-        room = min(reader.room, recipe.max_length or reader.room) if reader is not None else None
-        checked = check_file(
-            file,
-            recipe.images,
-            lengths=measure if reader is not None else None,
-            limit=room,
-            workers=WORKERS,
-            progress=Progress(file.name, "images"),
-        )
-        readable &= not any(one.severity == "error" and one.kind != "too-long" for one in checked.issues)
-        lenient = recipe.too_long == "leave out"
-        issues = [
-            replace(one, severity="warning") if lenient and one.kind == "too-long" else one for one in checked.issues
-        ]
-        findings += _of_file(f"training data, {file.name}", checked, issues, "samples")
-        if measure.faults:
-            rows = {case.id: number for case, number in zip(checked.cases, checked.numbers, strict=True)}
-            some = tuple((rows.get(name, 0), reason) for name, reason in measure.faults.items())
-            says = f"{len(some)} samples cannot be put to this model."
-            findings.append(_finding(f"training data, {file.name}", "error", says, some))
+        subject = f"training data, {file.name}"
+        checked = check_file(file, recipe.images, workers=WORKERS, progress=Progress(file.name, "images"))
+        readable &= checked.ok
+        if checked.form != "training":
+            says = "It holds questions to be answered, not samples with conversations to learn from."
+            findings.append(Finding(subject, "error", says))
             readable = False
+            continue
+        issues = list(checked.issues)
+        if reader is not None:
+            too_long, odd = _measured(checked, reader, recipe)
+            issues = [one for one in issues if one.kind != "long-text"] + too_long  # words are a guess, tokens are not
+            if odd:
+                findings.append(_finding(subject, "error", f"{len(odd):,} samples cannot be put to this model.", odd))
+                readable = False
+        findings += _of_file(subject, checked, issues, "samples")
     return findings, readable
 
 
-class _Lengths:
-    """Positions of a sample by the model's own tokenizer; what cannot be learnt is kept aside with its reason."""
+def _measured(checked: Checked, reader: Reader, recipe: Recipe) -> tuple[list[Issue], list[tuple[int, str]]]:
+    """Samples that are longer than the model has room for, and (row, reason) of those it cannot be shown at all."""
+    from engine.datasets.checking import Issue
+    from engine.datasets.libra import TrainingSample
 
-    def __init__(self, reader: Reader | None) -> None:
-        self._reader = reader
-        self.faults: dict[str, str] = {}
-
-    def __call__(self, sample: TrainingSample) -> int:
-        assert self._reader is not None
+    room = min(reader.room, recipe.max_length or reader.room)
+    severity: Literal["warning", "error"] = "warning" if recipe.too_long == "leave out" else "error"
+    progress = Progress(checked.file.name, "samples measured")
+    too_long: list[Issue] = []
+    odd: list[tuple[int, str]] = []
+    for done, (case, row) in enumerate(zip(checked.cases, checked.numbers, strict=True), 1):
+        progress(done, len(checked.cases))
         try:
-            return self._reader.show(sample).positions
+            positions = reader.show(case).positions if isinstance(case, TrainingSample) else 0
         except DatasetError as error:
-            self.faults[sample.id] = str(error)
-            return 0
+            odd.append((row, str(error)))
+            continue
+        if positions > room:
+            reason = f"{positions:,} positions with its images; there is room for {room:,}"
+            too_long.append(Issue(row, case.id, severity, "too-long", reason))
+    return too_long, odd
 
 
 def _of_file(subject: str, checked: Checked, issues: Sequence[Issue], rows: str) -> list[Finding]:
@@ -185,6 +185,9 @@ def _validation(wanted: Validation) -> tuple[Validator | None, list[Finding]]:
 
     subject = f"validation, {wanted.questions.name}"
     checked = check_file(wanted.questions, wanted.images, workers=WORKERS, progress=Progress(subject, "images"))
+    if checked.form == "training":
+        says = "It holds samples to learn from. Validation takes questions with references (eval.jsonl)."
+        return None, [Finding(subject, "error", says)]
     findings = _of_file(subject, checked, checked.issues, "questions")
     if not checked.ok:
         return None, findings

@@ -78,6 +78,14 @@ def test_every_broken_row_is_named_and_nothing_is_loaded_from_it(
     assert [row for row, _ in found["rows"]] == [2, 4]
 
 
+def test_files_of_the_wrong_kind_are_told_apart(checked: Callable[..., Any], phantoms: Path) -> None:
+    questions, samples = phantoms / "held-out" / "eval.jsonl", phantoms / "train" / "train.json"
+    status, told = checked(samples=str(questions), validation={"questions": str(samples)})
+    assert status == 3
+    assert any("holds questions to be answered" in one for one in bad(told))
+    assert any("holds samples to learn from" in one for one in bad(told))
+
+
 @pytest.mark.parametrize(("policy", "severity"), [("refuse", "error"), ("leave out", "warning")])
 def test_conversations_without_room_stop_it_or_are_left_out(
     checked: Callable[..., Any], policy: str, severity: str
