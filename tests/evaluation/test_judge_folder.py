@@ -128,8 +128,13 @@ def test_another_answer_or_another_judge_is_another_question(folder: Folder, ser
     found = assess(folder).judge
     assert found is not None and found.summaries["finetuned"].neutral_rate == 0.2
     server.models = ["judge-2"]
+    server.answers = lambda *_: (401, {})
+    assert score(folder, "--judge", server.url) == 4
+    assert (assess(folder).judge or pytest.fail()).judge.startswith("judge-1")  # one that says nothing takes no place
+    server.answers = lambda *_: None
+    server.bodies.clear()
     assert score(folder, "--judge", server.url) == 0
-    assert len(server.bodies) == 12 + 10  # nobody says "Unclear." any more to two of the questions
+    assert len(server.bodies) == 10  # nobody says "Unclear." any more to two of the questions
     lines = (folder.path / "judge" / "finetuned.jsonl").read_text().splitlines()
     assert {json.loads(line)["judge"].split()[0] for line in lines} == {"judge-1", "judge-2"}
     assert (assess(folder).judge or pytest.fail()).judge.startswith("judge-2")

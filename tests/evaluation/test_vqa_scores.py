@@ -20,7 +20,10 @@ from engine.evaluation import llava_med, vqa
 from engine.evaluation.assessment import assess
 from engine.evaluation.cases import ShortFault, read_cases
 from engine.evaluation.folder import Asked, Folder
-from engine.evaluation.keys import VQA_HEADLINE, describe
+from engine.evaluation.judge.endpoint import KEY
+from engine.evaluation.judge.human import ENOUGH
+from engine.evaluation.judge.summary import KEYS as RATES
+from engine.evaluation.keys import KEYS, VQA_HEADLINE, describe
 from engine.evaluation.naive_vqa import usual_answer
 from engine.evaluation.report import document
 from engine.evaluation.report_blocks import Heading, Table, Text
@@ -309,3 +312,13 @@ def test_what_the_answers_are_can_be_said(tmp_path: Path, capsys: pytest.Capture
     ]
     assert echo.main(tmp_path, command) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["vqa_score"]["value"] == 100
+
+
+def test_the_documentation_names_what_there_is(project: Path) -> None:
+    text = (project / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    keys = {name for name in KEYS if name.startswith("vqa_") and "[" not in name}
+    assert all(name in text or f"`{name.replace('vqa_open', '')}`" in text for name in keys)
+    assert all(f"`{name}`" in text for name in RATES.values())
+    for option in ("--task vqa", "--judge ", "--judge-model", "--judge-anywhere", "--human", KEY):
+        assert option in text
+    assert f"at most {vqa.SHORT} words" in text.replace("\n", " ") and f"below {ENOUGH}" in text

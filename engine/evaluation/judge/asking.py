@@ -68,7 +68,7 @@ def judge_all(
     done = 0
     with held(place / ".lock"):
         asking = _Asking(judge, _known(place))
-        kept.note(folder, judge.id, now())
+        noted = False
         for name, answers in items.items():
             file = kept.file_of(folder, name)
             kept.mend(file)
@@ -79,6 +79,9 @@ def judge_all(
                     if (item.id, key) not in own and (replies := asking.replies(key, item)) is not None:
                         stream.write(Record(item.id, key, replies).to_line(judge.id, now()))
                         stream.flush()
+                    if not noted and key in asking.known:  # one that says nothing does not take another's place
+                        kept.note(folder, judge.id, now())
+                        noted = True
                     done += 1
                     if report is not None:
                         report(done, total)
@@ -89,16 +92,16 @@ class _Asking:
     """The judge, with what it has said before; counts what it is asked and what it declines."""
 
     def __init__(self, judge: Judge, known: dict[str, tuple[str, ...]]) -> None:
-        self._judge, self._known = judge, known
+        self._judge, self.known = judge, known
         self._declined: set[str] = set()
         self._in_a_row = 0
         self.asked = self.left_out = 0
 
     def replies(self, key: str, item: Item) -> tuple[str, ...] | None:
         """Its replies about an item, known or new; None where it declined."""
-        if key not in self._known and key not in self._declined:
+        if key not in self.known and key not in self._declined:
             try:
-                self._known[key] = _replies(self._judge, item)
+                self.known[key] = _replies(self._judge, item)
             except Declined as cause:
                 self._declined.add(key)
                 self._in_a_row += 1
@@ -110,7 +113,7 @@ class _Asking:
                 self.asked += 1
                 self._in_a_row = 0
         self.left_out += key in self._declined
-        return self._known.get(key)
+        return self.known.get(key)
 
 
 def _known(place: Path) -> dict[str, tuple[str, ...]]:

@@ -24,6 +24,7 @@ from engine.evaluation.judge.kept import Item
 from engine.evaluation.judge.summary import KEYS, Outcome, Summary, measures, summarise
 from engine.evaluation.judge.verdict import PROMPT_SHA256
 from engine.evaluation.keys import JUDGED
+from engine.evaluation.report_figures import p
 from engine.evaluation.scoring import Evaluation, Tally
 from engine.evaluation.statistics import Score
 
@@ -141,9 +142,9 @@ def sentence(results: Results, name: str, against: str) -> str:
     said = "may be chance: nothing shows that one is better" if chance else "is more than chance explains"
     return (
         f"{name} against {against}, judged correct of the valid replies: {gain.value:+.1f} percentage points (95 % "
-        f"interval {gain.low:+.1f} to {gain.high:+.1f}, p {gain.p_holm:.3f} after Holm). Both have a valid reply for "
+        f"interval {gain.low:+.1f} to {gain.high:+.1f}, p {p(gain.p_holm)} after Holm). Both have a valid reply for "
         f"{table.items} questions: {table.first} are judged correct only for {against}, {table.second} only for {name} "
-        f"(McNemar, p {table.p:.3f}). The difference {said}."
+        f"(McNemar, p {p(table.p)}). The difference {said}."
     )
 
 
