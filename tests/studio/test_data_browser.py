@@ -38,11 +38,16 @@ def drawn(page: Page) -> list[int]:
     return found
 
 
-def test_a_set_is_made_checked_looked_at_and_split_by_clicks(opened: Browser, home: Path, nothing_left: None) -> None:
+def test_a_set_is_made_checked_looked_at_and_split_by_clicks(
+    opened: Browser, home: Path, nothing_left: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from playwright.sync_api import expect
     from studio_process import PATIENCE, Screen, start
 
     expect.set_options(timeout=PATIENCE)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))  # of the studio and its jobs: the browser runs already
     studio, url = start(home)
     try:
         screen = Screen.open(opened, url)
@@ -73,6 +78,10 @@ def test_a_set_is_made_checked_looked_at_and_split_by_clicks(opened: Browser, ho
         expect(page.get_by_alt_text("Prior image")).to_be_visible()
         expect(page.get_by_text("what the model learns to write")).to_be_visible()
         expect(page.get_by_text(re.compile("positions used: .* are learnt"))).to_be_visible()
+        assert not any(path.is_file() for path in temporary.rglob("*")), "films are in memory alone"
+        assert list((home / "tmp").iterdir()) == []
+        logged = "".join(file.read_text() for file in (home / "logs").rglob("*") if file.is_file())
+        assert "PHANTOM-A" not in logged and "phantom-a" not in logged
         first = page.url
         screen.press("Next →")
         page.wait_for_url(re.compile("row="))

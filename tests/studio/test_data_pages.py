@@ -77,9 +77,8 @@ def test_a_file_in_which_nothing_can_be_used_breaks_no_part(look: Open, home: Pa
         assert "This row cannot be used: the first turn is from 'gpt'" in shown
 
 
-@pytest.mark.parametrize("tab", TABS)
-def test_a_set_that_is_gone_or_has_no_files_is_said_and_the_way_back_stands_there(look: Open, tab: str) -> None:
-    page = look("nothing", tab)
+def test_a_set_that_is_gone_is_said_and_the_way_back_stands_there(look: Open) -> None:
+    page = look("nothing", "Look")
     assert "There is no data set nothing" in page.error[0].value.replace("\\", "")
     press(page, "← All data sets")
     assert page.title[0].value == "Data" and "set" not in page.query_params

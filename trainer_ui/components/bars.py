@@ -135,7 +135,7 @@ def standing(bars: Sequence[Bar], *, of: str, count: str, height: int) -> dict[s
         "data": {"values": values},
         "layer": [
             {
-                "mark": {"type": "bar", "width": {"band": 0.9}, "color": ONE},
+                "mark": {"type": "bar", "width": {"band": min(0.9, 0.2 * len(bars))}, "color": ONE},
                 "encoding": {"x": right, "y": up, "tooltip": told},
             },
             {

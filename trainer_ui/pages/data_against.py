@@ -105,9 +105,10 @@ def _table(one: Opened, other: Opened, shared: tuple[Shared, ...]) -> None:
         hide_index=True,
         height=360 if len(some) > 9 else "content",
         column_config={"Alike": st.column_config.NumberColumn(format="%.2f", width=70, help="1: the same words.")},
+        placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
-        key="against-table",
+        key=f"against-table-{hash(some)}",
     )
     if len(shared) > len(some):
         st.caption(f"The first {len(some):,} of {len(shared):,}.")

@@ -102,6 +102,7 @@ def _table(one: Opened, issues: tuple[Issue, ...]) -> None:
         st.caption("No line fits.")
         return
     some = issues[:MOST_LISTED]
+    line = st.container(horizontal=True, vertical_alignment="center")
     chosen = st.dataframe(
         {
             "Row": [issue.row or None for issue in some],
@@ -120,15 +121,16 @@ def _table(one: Opened, issues: tuple[Issue, ...]) -> None:
         placeholder="file",
         on_select="rerun",
         selection_mode="single-row",
-        key="check-table",
+        key=f"check-table-{hash(some)}",  # what was chosen in another table is not chosen in this one
     )
     if len(issues) > len(some):
         st.caption(f"The first {len(some):,} of {len(issues):,} lines. The download holds all.")
     picked = [some[place] for place in chosen["selection"]["rows"] if place < len(some)]
-    for issue in picked:
-        if issue.row:
-            label = f"Look at row {issue.row}"
-            set_link.show(label, one.data.name, one.file.path.name, "Look", row=str(issue.row))
-        st.markdown(f"**{literal(issue.words)}**: {literal(issue.reason)}")
-    if not picked:
-        st.caption("Choose a line to look at its row. A kind above shows its lines alone.")
+    with line:
+        for issue in picked:
+            st.markdown(f"**{literal(issue.words)}**: {literal(issue.reason)}", width="content")
+            if issue.row:
+                label = f"Look at row {issue.row}"
+                set_link.show(label, one.data.name, one.file.path.name, "Look", row=str(issue.row))
+        if not picked:
+            st.caption("Choose a line to read all of it and to look at its row.")

@@ -115,6 +115,8 @@ def _spread(spread: Mapping[str, Any] | None, unit: str) -> str:
         return ""
     low, _, middle, _, high = spread["quantiles"]
     least, most = spread["least"], spread["most"]
+    if least == most:
+        return f"All have {least:.0f} {unit}."
     return f"Median {middle:.0f} {unit}; 90 % have {low:.0f} to {high:.0f}, all of them {least:.0f} to {most:.0f}."
 
 
