@@ -71,7 +71,7 @@ def _wanted(one: Opened) -> Wanted:
         view = st.selectbox(
             "View", ["", *views], format_func=lambda name: name or "All views", key="look-view", on_change=_first_page
         )
-    return Wanted(text, PRIORS[prior], view)
+    return Wanted(text, PRIORS[prior or "All"], view)
 
 
 def _other_prior() -> None:
