@@ -230,8 +230,11 @@ def test_nothing_of_a_card_reaches_the_page_as_markup(
 
 
 def test_a_card_is_taken_apart() -> None:
-    head, body = model_card.parted("---\nlicense: mit\n---\n\n# Name\n\nOne line\nand **another**.\n- a\n- b\n")
-    assert head == ["license: mit"]
+    head, body = model_card.parted(
+        "---\nlicense: mit\ntags: [a, 1]\n---\n\n# Name\n\nOne line\nand **another**.\n- a\n- b\n"
+    )
+    assert head == ["license: mit", "tags: a, 1"]
+    assert model_card.parted("---\na: [\n---\nrest") == ([], "rest")
     assert list(model_card.blocks(body)) == [
         Block("heading", ("Name",)),
         Block("text", ("One line", "and another.")),

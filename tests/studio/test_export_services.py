@@ -133,13 +133,13 @@ def test_a_certificate_is_told_in_figures_and_in_plain_words(
     found = certificates.read(folder)
     assert found is not None and found.passed and found.verdict == "same"
     figures = {one.label: one.value for one in found.figures}
-    assert figures["Largest difference"] == "1 in 2.0 million" and figures["Same texts"] == "20 of 20"
+    assert figures["Largest difference"] == "< 0.001 %" and figures["Same texts"] == "20 of 20"
     assert figures["Same next word"] == "100.00 %" and figures["Stored in"] == "float32"
     assert "agree but for rounding" in found.explained[1] and "the same 20 studies" in found.explained[0]
     tiny_exports.certificate(folder, dtype="bfloat16", largest_difference=0.0002)
     half = certificates.read(folder)
     assert half is not None and "16 bits allow" in half.explained[1]
-    assert half.figures[0].value == "1 in 5,000"
+    assert half.figures[0].value == "0.020 %"
     tiny_exports.certificate(folder, passed=False, largest_difference=0.31, top_agreement=0.612)
     other = certificates.read(folder)
     assert other is not None and not other.passed and "cannot be promoted" in other.explained[1]

@@ -12,6 +12,7 @@ from scored_evaluations import write_scores
 
 from engine import Engine, paths
 from engine.cli import main
+from engine.errors import UsageError
 from engine.models import promotion
 from engine.models.identity import fingerprint
 from engine.models.recognition import examine
@@ -44,12 +45,13 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_merge_promote_and_take_back(
-    adapter: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    adapter: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("engine.training.exporting.CASES", 4)
     merged = tmp_path / "merged"
     assert main(["merge", "--adapter", str(adapter), "--output", str(merged), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["certificate"]["passed"] and told["certificate"]["cases"] == 20
+    assert told["certificate"]["passed"] and told["certificate"]["cases"] == 4, "phantoms"
     card = (merged / "README.md").read_text()
     assert "The merged model is base and adapter" in card and "demo-tac" in card
 
@@ -61,7 +63,9 @@ def test_merge_promote_and_take_back(
     beside = promotion.read(folder)
     assert beside is not None and beside.evaluated is not None
     assert (beside.evaluated.of, beside.evaluated.basis, beside.evaluated.name) == ("site-b", "weights", "evaluation")
-    assert beside.certificate.startswith("The merged model is base and adapter") and beside.demonstration
+    assert (
+        beside.certificate.startswith("Certified to be base and adapter in one: 4 of 4 texts") and beside.demonstration
+    )
     assert json.loads((folder / "certificate.json").read_text())["passed"]
     found = survey(folder)
     assert not found.problems and found.model is not None and found.model.name == "site-b"
@@ -151,6 +155,9 @@ def test_a_quantised_model_needs_an_evaluation_of_its_own(
     assert Engine.load(folder).info.quantization == "nf4"
     found = promotion.read(folder)
     assert found is not None and "not the same" in found.certificate
+    recipe = lora_recipe(adapter.parents[1] / "phantoms", validation=None, start=str(folder))
+    with pytest.raises(UsageError, match="stored quantised; train from the model in 16 or 32 bits"):
+        run(write_recipe(tmp_path / "recipe", recipe), tmp_path / "run")
 
 
 def test_a_certificate_is_of_these_weights_or_of_none(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import streamlit as st
+import yaml
 
 from trainer_ui.components import tables
 from trainer_ui.components.words import literal
@@ -49,11 +50,17 @@ def show(text: str) -> None:
 
 
 def parted(text: str) -> tuple[list[str], str]:
-    """The lines of a card's head (between two lines of dashes) and the rest."""
+    """What a card's head says (YAML between two lines of dashes), a line for each, and the rest."""
     if not text.startswith("---\n"):
         return [], text
     head, found, body = text[4:].partition("\n---\n")
-    return ([line for line in head.splitlines() if line.strip()], body) if found else ([], text)
+    if not found:
+        return [], text
+    try:
+        said = yaml.safe_load(head)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return [], body
+    return ([f"{key}: {_told(value)}" for key, value in said.items()] if isinstance(said, dict) else []), body
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -76,6 +83,10 @@ def blocks(text: str) -> Iterator[Block]:
             lines.append(line if found == "code" else _clean(line))
     if any(lines):
         yield Block(kind, tuple(filter(None, lines)))
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _kind(line: str, fenced: bool) -> Kind:

@@ -66,7 +66,7 @@ def _read(said: Mapping[str, Any]) -> Certificate:
             "Largest difference",
             _small(relative),
             "Of the scores that the two models gave to all possible next words: the largest difference, as a share of "
-            f"the largest score ({relative:.1e}). Rounding alone makes about a millionth in 32 bits and a hundredth in 16 bits.",
+            f"the largest score ({relative:.1e}). Rounding makes about a millionth in 32 bits, a hundredth in 16.",
         ),
         Figure(
             "Same next word",
@@ -100,13 +100,10 @@ def _read(said: Mapping[str, Any]) -> Certificate:
 
 
 def _small(share: float) -> str:
-    """A share as one would say it: per cent where that has a figure, else one in so many."""
+    """A share in per cent, with as many figures as somebody wants to see."""
     if share >= 0.001:
         return f"{100 * share:.1f} %"
-    if not share:
-        return "none"
-    many = 1 / share
-    return f"1 in {many / 1e6:.1f} million" if many >= 1e6 else f"1 in {round(many, -2):,.0f}"
+    return f"{100 * share:.3f} %" if share >= 0.00001 else "< 0.001 %"
 
 
 def _explained(verdict: Verdict, dtype: str, cases: int, positions: int) -> tuple[str, ...]:
