@@ -21,7 +21,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 CASES, SIZE = 6, 96
-NAME = "small"
+NAME, SHORT = "small", "short"
 
 
 @lru_cache(maxsize=1)
@@ -37,19 +37,23 @@ def stand_ins() -> ModuleType:
 
 
 class Told:
-    """Answers with the reference of the question about the same image."""
+    """Answers with the reference of the same question about the same image."""
 
     def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
         self.info = stand_ins().Echo("tuned").info
         self._rows = {
-            Path(row["image"] if isinstance(row["image"], str) else row["image"][0]).name: row for row in rows
+            (row["image"] if isinstance(row["image"], str) else row["image"][0], row["text"]): row for row in rows
         }
 
     def draft_many(self, items: Sequence[Any], **settings: Any) -> Iterator[Any]:
         from dataclasses import replace
 
         for place, (comparison, asking) in enumerate(items):
-            text = self._rows[Path(comparison.current.source).name]["reference"]
+            text = next(
+                row["reference"]
+                for (image, asked), row in self._rows.items()
+                if Path(image).name == Path(comparison.current.source).name and asking.prompt in asked
+            )
             ((_, draft),) = stand_ins().Echo("tuned").draft_many([(comparison, asking)], decoding=None, batch_size=1)
             yield place, replace(draft, text=text)
 
@@ -96,10 +100,39 @@ def made(root: Path) -> Path:
     return root
 
 
-def put(root: Path, home: Path, *, data: bool = False) -> Path:
-    """A copy of the evaluation in a data folder, with ``data`` also of its phantoms; the evaluation's folder."""
-    folder = home / "evaluations" / NAME
-    shutil.copytree(root / "evaluations" / NAME, folder)
+@lru_cache(maxsize=1)
+def short(root: Path) -> Path:
+    """A folder that holds ``evaluations/short``: questions that are answered by a word or two."""
+    from engine.cli import main
+
+    picture = {"image": "a.png", "patient": "p", "sex": "F"}
+    asked = [
+        {"text": f"Is there {finding}?", "reference": said, "question_type": "presence"}
+        for finding, said in (("edema", "yes"), ("a fracture", "no"), ("a nodule", "yes"))
+    ]
+    asked += [
+        {"text": "Is this a PA or an AP film?", "reference": "PA", "question_type": "view"},
+        {"text": "Which side is the effusion on?", "reference": "the left", "question_type": "location"},
+    ]
+    stand_ins().question_file(root / "data")
+    lines = [picture | {"question_id": f"v{number}", "patient": f"p{number}"} | row for number, row in enumerate(asked)]
+    questions = root / "data" / "questions.jsonl"
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name in ("tuned", "echo"):
+        stand_ins().model_folder(root / "models" / name)
+    (root / "models" / "tuned" / "training.json").write_text(
+        json.dumps({"base": {"name": str(root / "models" / "echo")}})
+    )
+    words = ["evaluate", "--questions", str(questions), "--output", str(root / "evaluations" / SHORT), "--score"]
+    with models_stood_in(questions):
+        assert main([*words, "--model", str(root / "models" / "tuned")]) == 0
+    return root
+
+
+def put(root: Path, home: Path, *, data: bool = False, name: str = NAME) -> Path:
+    """A copy of an evaluation in a data folder, with ``data`` also of its phantoms; the evaluation's folder."""
+    folder = home / "evaluations" / name
+    shutil.copytree(root / "evaluations" / name, folder)
     if data:
         shutil.copytree(root / "data" / "phantoms", home / "data" / "phantoms")
     return folder

@@ -110,6 +110,18 @@ def test_a_case_that_the_view_leaves_out_is_shown_all_the_same(open_page: Open, 
     assert "no case of this study" in text(page) and not page.exception
 
 
+def test_a_model_that_did_not_answer_says_why(open_page: Open, folder: Path) -> None:
+    lines = (folder / "cases.jsonl").read_text().splitlines(keepends=True)
+    study = json.loads(lines[0])["id"]
+    rest = [line for line in lines if json.loads(line)["id"] != study or "always" in json.loads(line)["system"]]
+    (folder / "cases.jsonl").write_text("".join(rest))
+    (folder / "answers" / "echo.failed.json").write_text(json.dumps({study: "The image is damaged."}))
+    page = open_page(addresses.EVALUATE, evaluation=NAME, part="cases", case=study)
+    said = text(page)
+    assert "echo has not answered. The image is damaged." in said and "tuned has not answered." in said
+    assert "Always the same normal report" not in said and not page.error
+
+
 def test_images_that_are_gone_leave_the_texts(open_page: Open, folder: Path, home: Path) -> None:
     study = worst(folder)[0]
     document = evaluations.document(folder)

@@ -161,6 +161,34 @@ def test_every_part_of_an_evaluation_is_there(open_page: Open, folder: Path, par
         assert words.casefold() in text(page).casefold(), words
 
 
+def test_short_answers_are_shown_with_their_own_scores(
+    open_page: Open, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = evaluation_made.short(tmp_path_factory.getbasetemp() / "short")
+    folder = evaluation_made.put(root, home, name=evaluation_made.SHORT)
+    content = json.loads((folder / "scores.json").read_text())
+    rate = {"value": 50.0, "interval": [10, 90], "studies": 4}
+    content["models"]["tuned"]["scores"]["judge_correct_rate"] = rate
+    said = {"sentence": "tuned against echo: the difference may be chance.", "differences": {}}
+    content["judge"] = {"judge": "a judge", "caution": "An opinion.", "headline": False, "models": {"tuned": said}}
+    (folder / "scores.json").write_text(json.dumps(content))
+    wanted = {
+        "scores": ("Closed questions right", "McNemar p 0.125", "only this 4", "As LLaVA-Med's own code", "sees no image",
+                   "They flatter", "What a judge says", "An opinion.", "the difference may be chance", "Judged correct"),
+        "findings": ("presence", "Closed questions", "Wrong answer", "Incomplete answer"),
+        "cases": ("5 studies", "neither yes nor no"),
+    }  # fmt: skip
+    for part, words in wanted.items():
+        page = open_page(addresses.EVALUATE, evaluation=evaluation_made.SHORT, part=part, of="echo")
+        assert not page.error
+        shown = text(page) + "".join(str(frame.value) for frame in page.dataframe)
+        shown += "".join(box.label for box in page.expander)
+        for word in words:
+            assert word in shown, word
+    case = open_page(addresses.EVALUATE, evaluation=evaluation_made.SHORT, part="cases", case="v0")
+    assert "Is there edema?" in text(case) and "VQA score" in text(case) and not case.error
+
+
 def test_the_table_holds_every_figure_with_its_interval_and_number(open_page: Open, folder: Path) -> None:
     scores = json.loads((folder / "scores.json").read_text())
     told = text(open_page(addresses.EVALUATE, evaluation=NAME))
@@ -215,6 +243,14 @@ def test_an_evaluation_without_scores_says_how_far_it_is(open_page: Open, folder
     files.write(job.folder / files.PROGRESS, told)
     page = open_page(addresses.EVALUATE, evaluation=NAME)
     assert "Stop" in [button.label for button in page.button] and not page.error
+
+
+def test_what_was_left_out_is_said_with_the_reason(open_page: Open, folder: Path) -> None:
+    reason = "'a.png' is not an image that can be read."
+    (folder / "answers" / "echo.failed.json").write_text(json.dumps({"phantom-a20000000": reason}))
+    page = open_page(addresses.EVALUATE, evaluation=NAME, part="details")
+    table = page.dataframe[0].value
+    assert (table["Question"][0], table["By"][0], table["Why"][0]) == ("phantom-a20000000", "echo", reason)
 
 
 @pytest.mark.parametrize("name", ["gone", "../jobs", "", "small/answers"])

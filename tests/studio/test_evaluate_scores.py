@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from engine.evaluation.cases import word_diff
-from engine.evaluation.keys import HEADLINE, KEYS
+from engine.evaluation.keys import HEADLINE, KEYS, VQA_HEADLINE
 from engine.evaluation.statistics import Difference, Score
 from trainer_ui.components import differences_chart, marked_words, tables
 from trainer_ui.components.differences_chart import Gain
@@ -89,7 +89,7 @@ def test_what_must_not_be_overlooked_is_said() -> None:
     for words in (
         "Demonstration: tuned.",
         "12 patients: too few.",
-        "no answer to 10 of 40",
+        "No answer to 10 of 40 studies: tuned.",
         "more than one precision: a; b",
         "silent: n/a, because it has answered nothing.",
         "normal, without a look at the images, is ahead of base in BLEU-4.",
@@ -127,11 +127,28 @@ def test_a_real_evaluation_is_read_whole(tmp_path_factory: pytest.TempPathFactor
     headline = found.headline()
     assert headline == [key for key in HEADLINE if key in headline] and "Bert_score" in found.absent()
     keys = found.keys()
-    assert {*headline, *found.rest(), *found.absent(), *(key for key in keys if "[" in key)} == set(keys)
-    assert {score_sheet.group(key) for key in found.inner("finding_f1")} >= set(found.positives)
+    absent = set(found.absent()) & set(keys)
+    assert {*headline, *found.rest(), *absent, *(key for key in keys if "[" in key)} == set(keys)
+    assert {score_sheet.inside(key) for key in found.inner("findings")} >= set(found.positives)
+    changes = found.inner("changing") + found.inner("changes")
+    assert changes and set(changes) == {key for key in keys if key.startswith("progression_accuracy[")}
+    assert "CheXbert" in found.absent()["chexbert_f1_micro_14"] and "RadEval" in found.absent()["ratescore"]
+    assert (found.task, found.judge, found.judged(), found.as_llava_med()) == ("report", None, [], [])
     assert {part.division for part in found.tuned.parts} == {"sex", "age", "view", "prior"}
     assert "nothing tells them apart" in next(score_sheet.summary(found))
     assert all(key in KEYS or "[" in key for key in keys)
+
+
+def test_short_answers_have_a_headline_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = evaluation_made.short(tmp_path_factory.getbasetemp() / "short")
+    found = score_sheet.read(root / "evaluations" / evaluation_made.SHORT)
+    assert found.task == "vqa" and found.headline() == list(VQA_HEADLINE)
+    assert found.tuned is not None and found.tuned.scores["vqa_closed_accuracy"].value == 100
+    assert {score_sheet.inside(key) for key in found.inner("closed")} == {"presence", "view"}
+    assert found.as_llava_med() and not set(found.as_llava_med()) & set(found.rest())
+    apart = found.tuned.discordances["vqa_closed_accuracy"]
+    assert (apart.chosen_only, apart.this_only, apart.items) == (0, 4, 4) and apart.p == 0.125
+    assert "chexbert_f1_micro_14" not in found.absent()
 
 
 class Texts(HTMLParser):

@@ -14,8 +14,8 @@ from trainer_ui import errors
 from trainer_ui.components import marked_words, tables
 from trainer_ui.components.tables import Cell, Line, Row
 from trainer_ui.components.words import literal
-from trainer_ui.services import case_browser, pictures, question_files, score_sheet
-from trainer_ui.services.case_browser import SCORES, Browser, Case, StudyCases, View
+from trainer_ui.services import case_browser, evaluations, pictures, question_files, score_sheet
+from trainer_ui.services.case_browser import Browser, Case, StudyCases, View
 from trainer_ui.services.evaluations import Evaluation
 from trainer_ui.services.score_sheet import Sheet
 
@@ -51,8 +51,10 @@ def show(one: Evaluation, sheet: Sheet, browser: Browser, view: View, identity: 
             marked = st.toggle("Mark differences from the reference", value=True, key="case-marks")
             systems = _systems(browser, study)
         _texts(study, systems, titles, sheet, marked=marked)
+        _silent(one, browser, study)
     with left:
-        _figures(study, systems, titles)
+        if systems:
+            _figures(study, systems, titles, browser.scores)
 
 
 def _neighbours(found: Sequence[StudyCases], here: int | None) -> None:
@@ -99,7 +101,7 @@ def _systems(browser: Browser, study: StudyCases) -> list[str]:
     models = [name for name in browser.models if name in study.cases]
     if baselines and st.toggle("Baselines too", key="case-baselines"):
         return [*models, *baselines]
-    return models or baselines
+    return models
 
 
 def _texts(study: StudyCases, systems: Sequence[str], titles: dict[str, str], sheet: Sheet, *, marked: bool) -> None:
@@ -119,7 +121,16 @@ def _texts(study: StudyCases, systems: Sequence[str], titles: dict[str, str], sh
         marked_words.key()
 
 
-def _figures(study: StudyCases, systems: Sequence[str], titles: dict[str, str]) -> None:
+def _silent(one: Evaluation, browser: Browser, study: StudyCases) -> None:
+    """Models that have not answered, and why."""
+    reasons = evaluations.left_out(one.path)
+    for name in browser.models:
+        if name not in study.cases:
+            why = reasons.get(name, {}).get(study.id, "")
+            st.caption(literal(f"{name} has not answered. {why}"))
+
+
+def _figures(study: StudyCases, systems: Sequence[str], titles: dict[str, str], scores: Sequence[str]) -> None:
     cases = [study.cases[name] for name in systems]
     rows = [
         Row(
@@ -127,13 +138,13 @@ def _figures(study: StudyCases, systems: Sequence[str], titles: dict[str, str]) 
             [_score(case, key) for case in cases],
             says=score_sheet.about(key).says,
         )
-        for key in SCORES
+        for key in scores
         if any(key in case.scores for case in cases)
     ]
     rows.append(Row("Faults", [_slips(case) for case in cases]))
     tables.show(["This case", *(titles[name] for name in systems)], rows, wide=range(1, len(systems) + 1))
     st.caption(
-        f"Findings and faults are read from the texts by rules ({labels.EXTRACTOR_LINE}): what looks wrong may be a "
+        f"Faults are read from the texts by rules ({labels.EXTRACTOR_LINE}): what looks wrong may be a "
         "text that the rules misread."
     )
 

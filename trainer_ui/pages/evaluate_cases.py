@@ -15,7 +15,7 @@ import streamlit as st
 from trainer_ui.components.words import literal
 from trainer_ui.pages import evaluate_case
 from trainer_ui.services import case_browser, evaluations, score_sheet
-from trainer_ui.services.case_browser import DIFFER, FAULTS, ORDERS, SCORES, Browser, Fault, StudyCases, View
+from trainer_ui.services.case_browser import DIFFER, FAULTS, ORDERS, Browser, StudyCases, View
 from trainer_ui.services.evaluations import Evaluation
 from trainer_ui.services.score_sheet import Sheet
 
@@ -80,7 +80,7 @@ def _filters(browser: Browser, view: View, usual: View, titles: Mapping[str, str
     first.selectbox(
         "Cases of", browser.systems, format_func=lambda name: titles[name], **chosen("of"), help="Whose faults count."
     )
-    second.selectbox("By", (*SCORES, FAULTS), format_func=_by, **chosen("by"))
+    second.selectbox("By", (*browser.scores, FAULTS), format_func=_by, **chosen("by"))
     orders = [order for order in ORDERS if others or order not in ("lost", "gained")]
     third.selectbox("Order", orders, format_func=lambda order: _capital(ORDERS[order]), **chosen("order"))
     fourth.selectbox(
@@ -88,7 +88,7 @@ def _filters(browser: Browser, view: View, usual: View, titles: Mapping[str, str
         **chosen("against"), help="For loss and gain.",
     )  # fmt: skip
     first.multiselect(
-        "Faults", [str(fault) for fault in Fault], format_func=lambda fault: f"{fault} ({faults[fault]:,})",
+        "Faults", list(browser.faults_known), format_func=lambda fault: f"{fault} ({faults[fault]:,})",
         placeholder="Any", **chosen("faults", tuple),
     )  # fmt: skip
     second.selectbox("Finding", ["", *browser.findings], format_func=lambda name: name or "Any", **chosen("finding"))

@@ -44,10 +44,30 @@ def show(one: Evaluation, sheet: Sheet) -> None:
     notes += list(dict.fromkeys(note for system in sheet.scored for note in system.notes))
     for note in notes:
         st.markdown(literal(note if note.endswith(".") else f"{note}."))
+    with errors.shown():
+        _left_out(one)
     asked(one)
     st.subheader("How it was computed", anchor=False)
     for sentence in METHOD:
         st.markdown(literal(sentence))
+
+
+def _left_out(one: Evaluation) -> None:
+    """Questions that were not answered, and why."""
+    found = evaluations.left_out(one.path)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, said in found.items():
+        for identity, reason in said.items():
+            reasons.setdefault((identity, reason), []).append(name)
+    if not reasons:
+        return
+    with st.expander(f"Questions left out ({len({identity for identity, _ in reasons}):,})", key="left-out"):
+        table = {
+            "Question": [identity for identity, _ in reasons],
+            "By": [", ".join(names) for names in reasons.values()],
+            "Why": [reason for _, reason in reasons],
+        }
+        st.dataframe(table, hide_index=True, key="left-out-table", height=min(320, 38 + 35 * len(reasons)))
 
 
 def asked(one: Evaluation) -> None:

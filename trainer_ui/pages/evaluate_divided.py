@@ -9,7 +9,8 @@ from engine.reports import labels
 from trainer_ui import errors
 from trainer_ui.components import tables
 from trainer_ui.components.tables import Cell, Group, Line, Row
-from trainer_ui.pages.evaluate_scores import column, figure, systems_shown
+from trainer_ui.components.words import literal
+from trainer_ui.pages.evaluate_scores import column, figure, systems_shown, way
 from trainer_ui.services import case_browser, evaluations, score_sheet
 from trainer_ui.services.evaluations import Evaluation
 from trainer_ui.services.score_sheet import GROUPS, Sheet
@@ -34,7 +35,7 @@ def studies(one: Evaluation, sheet: Sheet) -> None:
     if key is None:
         return
     about = score_sheet.about(key)
-    st.caption(_meaning(about.higher_is_better, about.says))
+    st.caption(literal(f"{about.says} {way(about).capitalize()}."))
     shown = [system for system in systems_shown(sheet) if system.parts]
     rows: list[Row | Group] = []
     for division, title in DIVISIONS.items():
@@ -56,23 +57,18 @@ def studies(one: Evaluation, sheet: Sheet) -> None:
     )
 
 
-def _meaning(higher: bool | None, says: str) -> str:
-    way = {True: "Higher is better.", False: "Lower is better.", None: "Best near 1."}[higher]
-    return f"{way} {says}"
-
-
 def findings(one: Evaluation, sheet: Sheet) -> None:
     """By finding, size and change; then the faults."""
-    there = [stem for stem in GROUPS if sheet.inner(stem)]
+    there = [group for group in GROUPS if sheet.inner(group)]
     if not there:
-        st.info("There is nothing to show by finding.")
+        st.info("There is nothing to show by finding, change or type of question.")
     else:
         chosen = st.segmented_control(
             "What",
             there,
             default=there[0],
             required=True,
-            format_func=lambda stem: GROUPS[stem][0],
+            format_func=lambda group: GROUPS[group][1],
             key="finding-what",
             label_visibility="collapsed",
         )
@@ -82,19 +78,21 @@ def findings(one: Evaluation, sheet: Sheet) -> None:
         _faults(one, sheet)
 
 
-def _by_finding(stem: str, sheet: Sheet) -> None:
+def _by_finding(group: str, sheet: Sheet) -> None:
     shown = systems_shown(sheet)
-    keys = sheet.inner(stem)
-    counted = stem == "finding_f1" and bool(sheet.positives)
+    keys = sheet.inner(group)
+    counted = group == "findings" and bool(sheet.positives)
     rows: list[Row | Group] = []
     for key in keys:
-        there = f"there in {sheet.positives.get(score_sheet.group(key), 0):,} of {sheet.studies:,}" if counted else ""
-        cells = [figure(key, system.scores.get(key), count=stem != "finding_f1") for system in shown]
-        rows.append(Row(score_sheet.group(key), cells, note=there))
-    tables.show([f"{GROUPS[stem][1]}, %", *(column(system, sheet) for system in shown)], rows)
+        there = f"there in {sheet.positives.get(score_sheet.inside(key), 0):,} of {sheet.studies:,}" if counted else ""
+        cells = [figure(key, system.scores.get(key), count=group != "findings") for system in shown]
+        rows.append(Row(score_sheet.inside(key), cells, note=there))
+    title = score_sheet.about(keys[0]).title.partition(":")[0]
+    tables.show([f"{title}, %", *(column(system, sheet) for system in shown)], rows)
+    read = "" if sheet.task == "vqa" else f" Read from the texts by rules ({labels.EXTRACTOR_LINE})."
     st.caption(
-        f"{score_sheet.about(keys[0]).says} Read from the texts by rules ({labels.EXTRACTOR_LINE}). Scores of what is "
-        "there in few studies say little: look at the intervals. Nothing is tested here."
+        f"{score_sheet.about(keys[0]).says}{read} Scores of few studies say little: look at the intervals. Nothing is "
+        "tested here."
     )
 
 
@@ -109,13 +107,15 @@ def _faults(one: Evaluation, sheet: Sheet) -> None:
             str(fault).capitalize(),
             [_share(counts[name][str(fault)], answered[name]) for name in shown],
         )
-        for fault in case_browser.Fault
+        for fault in browser.faults_known
     ]
     tables.show(["Studies with a", *(column(titles[name], sheet) for name in shown)], rows)
-    st.caption(
-        f"Studies with at least one fault of the kind, read by rules ({labels.EXTRACTOR_LINE}). A finding that is "
-        "there and not mentioned counts as missed. *Cases* shows them one by one."
+    kind = (
+        "An answer is incomplete where it holds some but not all words of the reference."
+        if sheet.task == "vqa"
+        else f"Read by rules ({labels.EXTRACTOR_LINE}). A finding that is there and not mentioned counts as missed."
     )
+    st.caption(f"Studies with at least one fault of the kind. {kind} *Cases* shows them one by one.")
 
 
 def _share(count: int, of: int) -> Cell:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.evaluation import report_figures as figures
+from engine.evaluation.keys import Key
 from engine.evaluation.published import published
 from engine.evaluation.statistics import Score
 from trainer_ui import errors
@@ -17,7 +18,7 @@ from trainer_ui.components.words import literal
 from trainer_ui.services import evaluation_words, evaluations, score_sheet
 from trainer_ui.services.evaluation_words import Checkpoints
 from trainer_ui.services.evaluations import Evaluation
-from trainer_ui.services.score_sheet import VERDICTS, Sheet, System
+from trainer_ui.services.score_sheet import VERDICTS, Discordance, Sheet, System
 
 BESIDE = 5
 """Systems side by side unless others are chosen."""
@@ -25,6 +26,10 @@ BESIDE = 5
 TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "ahead": "bad"}
 """Of the verdicts that must not be overlooked; a baseline that is ahead is one of them."""
 
+FLATTERS = (
+    "Only for comparison with figures that were computed so. They flatter: wrong answers with a yes or a no leave the "
+    "count, parts of words are taken for words, and repetition is rewarded."
+)
 HOW_TO_READ = (
     "Behind each score its 95 % interval over patients; under it the difference to {base} with its interval, what that "
     "allows to be said, and p by exchanging the texts of both patient by patient, before and after Holm's correction "
@@ -44,10 +49,15 @@ def show(one: Evaluation, sheet: Sheet) -> None:
     _against(one, sheet)
     _chart(sheet)
     _absent(one, sheet)
+    _judge(sheet, shown)
     rest = sheet.rest()
     if rest:
         with st.expander(f"All other scores ({len(rest)})", key="all-scores"):
             _table(rest, shown, differences=False)
+    if sheet.as_llava_med():
+        with st.expander("As LLaVA-Med's own code counts", key="llava-med"):
+            st.warning(FLATTERS)
+            _table(sheet.as_llava_med(), shown, differences=False)
     with st.expander("What others have published", key="published"):
         _published()
 
@@ -127,11 +137,10 @@ def _table(keys: Sequence[str], shown: Sequence[System], *, differences: bool, s
 def _row(key: str, shown: Sequence[System], differences: bool) -> Row:
     about = score_sheet.about(key)
     counts = {one.scores[key].studies for one in shown if key in one.scores and one.scores[key].value is not None}
-    way = {True: "higher is better", False: "lower is better", None: "best near 1"}[about.higher_is_better]
     unit = ", %" if about.unit == "%" else ""
-    same = f", {figures.count(counts.pop(), 'study', 'studies')}" if len(counts) == 1 else ""
+    same = figures.count(counts.pop(), "study", "studies") if len(counts) == 1 else ""
     cells = [_cell(key, one, differences, count=not same) for one in shown]
-    return Row(f"{about.title}{unit}", cells, note=f"{way}{same}", says=about.says)
+    return Row(f"{about.title}{unit}", cells, note=", ".join(filter(None, (way(about), same))), says=about.says)
 
 
 def _cell(key: str, one: System, differences: bool, *, count: bool) -> Cell:
@@ -141,7 +150,34 @@ def _cell(key: str, one: System, differences: bool, *, count: bool) -> Cell:
         said, tested = Line(VERDICTS[verdict], TONES.get(verdict, "small")), score_sheet.p_values(gain)
         change = Line(score_sheet.change(key, gain))
         lines += [(change, said), Line(tested, "small")] if tested else [change, said]
+        apart = one.discordances.get(key)
+        lines += [Line(_discordance(apart), "small")] if apart is not None and not one.baseline else []
     return lines
+
+
+def way(about: Key) -> str:
+    """Which way a score is better; "" for one of which neither is."""
+    better = figures.better(about)
+    return f"{better} is better" if about.higher_is_better is not None else f"best {better}" if better else ""
+
+
+def _discordance(apart: Discordance) -> str:
+    return (
+        f"of {apart.items:,} questions right: only the other {apart.chosen_only:,}, only this {apart.this_only:,} "
+        f"(McNemar p {figures.p(apart.p)})"
+    )
+
+
+def _judge(sheet: Sheet, shown: Sequence[System]) -> None:
+    """What a judge said of short answers: apart from all else, with what must be said of it."""
+    if sheet.judge is None:
+        return
+    st.subheader("What a judge says", anchor=False)
+    st.warning(literal(sheet.judge.caution))
+    for sentence in sheet.judge.sentences:
+        st.markdown(literal(sentence))
+    _table(sheet.judged(), shown, differences=False)
+    st.caption(literal(f"The judge was {sheet.judge.name}: a language model that reads the answers and sees no image."))
 
 
 def _against(one: Evaluation, sheet: Sheet) -> None:

@@ -18,14 +18,14 @@ from typing import Any
 from engine.datasets.libra import IMAGE_TEXT, Question
 from engine.errors import DatasetError, InputError
 from engine.evaluation import subgroups
-from engine.evaluation.cases import SCORES, Case, Fault, read_cases, word_diff
+from engine.evaluation.cases import SCORES, VQA_SCORES, Case, Fault, ShortFault, read_cases
 from engine.evaluation.keys import describe
 from engine.evaluation.naive import TITLES
 from engine.evaluation.subgroups import Study
 from trainer_ui.services import question_files
 from trainer_ui.services.evaluations import CASES
 
-__all__ = ["SCORES", "Browser", "Case", "Fault", "StudyCases", "View", "word_diff"]
+__all__ = ["Browser", "Case", "Fault", "StudyCases", "View"]
 
 FAULTS = "faults"
 """Ordered by the number of faults instead of a score."""
@@ -96,12 +96,16 @@ class Browser:
     Attributes:
         studies: in the order of the question file.
         models, baselines: names of those that have cases.
+        scores: that any case has, in the order in which they are offered.
+        faults_known: kinds of faults that there can be: of reports, or of short answers.
         why: a sentence on what is missing (the questions are gone); "" where nothing is.
     """
 
     studies: tuple[StudyCases, ...]
     models: tuple[str, ...]
     baselines: tuple[str, ...]
+    scores: tuple[str, ...]
+    faults_known: tuple[str, ...]
     why: str
 
     @property
@@ -130,12 +134,12 @@ class Browser:
         )
 
     def faults(self, system: str) -> Mapping[str, int]:
-        """How many studies have each kind of fault in what a system wrote, in the order of Fault."""
+        """How many studies have each kind of fault in what a system wrote."""
         counted: Counter[str] = Counter()
         for study in self.studies:
             if system in study.cases:
                 counted.update(study.cases[system].faults())
-        return {str(fault): counted[str(fault)] for fault in Fault}
+        return {fault: counted[fault] for fault in self.faults_known}
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,8 @@ def read(folder: Path, document: Mapping[str, Any]) -> Browser:
     questions = Path(str((asked.get("questions") or {}).get("file") or ""))
     images = Path(asked["images"]) if asked.get("images") else None
     stamp = _stamp(questions) if questions.is_file() else (0, 0)
-    return _read(file, *_stamp(file), questions, *stamp, images)
+    names = tuple(str(one["name"]) for one in document.get("contenders") or ())
+    return _read(file, *_stamp(file), questions, *stamp, images, names)
 
 
 def usual(browser: Browser, of: str, against: str) -> View:
@@ -206,8 +211,7 @@ def usual(browser: Browser, of: str, against: str) -> View:
     known = of if of in browser.systems else browser.systems[0]
     other = against if against in browser.systems and against != known else ""
     other = other or next((name for name in browser.systems if name != known), "")
-    scored = {name for study in browser.studies for case in study.cases.values() for name in case.scores}
-    by = next((name for name in (View.by, *SCORES) if name in scored), FAULTS)
+    by = next((name for name in (View.by, *browser.scores) if name in browser.scores), FAULTS)
     return View(of=known, by=by, against=other)
 
 
@@ -227,10 +231,10 @@ def from_address(params: Mapping[str, str], browser: Browser, usual: View) -> Vi
     return replace(
         usual,
         of=of,
-        by=one_of("by", (*SCORES, FAULTS), usual.by),
+        by=one_of("by", (*browser.scores, FAULTS), usual.by),
         against=one_of("against", others, against),
         order=order if others or order not in ("lost", "gained") else usual.order,
-        faults=some_of("fault", tuple(map(str, Fault))),
+        faults=some_of("fault", browser.faults_known),
         finding=one_of("finding", browser.findings, ""),
         parts=some_of("in", browser.parts),
         differ=one_of("differ", tuple(DIFFER), ""),
@@ -315,6 +319,7 @@ def _read(
     questions_size: int,
     questions_changed: int,
     images: Path | None,
+    contenders: tuple[str, ...],
 ) -> Browser:
     found: dict[str, dict[str, Case]] = {}
     systems: dict[str, None] = {}
@@ -330,10 +335,15 @@ def _read(
         )
         for place, identity in enumerate(ids)
     )
+    everything = [case for cases in found.values() for case in cases.values()]
+    scored = {name for case in everything for name in case.scores}
+    short = not scored.isdisjoint(set(VQA_SCORES) - set(SCORES))
     return Browser(
         studies,
-        tuple(name for name in systems if name not in TITLES),
-        tuple(name for name in systems if name in TITLES),
+        tuple(name for name in systems if name in contenders),
+        tuple(name for name in systems if name not in contenders),
+        tuple(name for name in dict.fromkeys((*SCORES, *VQA_SCORES)) if name in scored),
+        tuple(map(str, ShortFault if short else Fault)),
         why,
     )
 

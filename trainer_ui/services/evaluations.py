@@ -180,6 +180,13 @@ def document(path: Path) -> dict[str, Any]:
     return files.read(path / DOCUMENT) or {}
 
 
+def left_out(path: Path) -> dict[str, dict[str, str]]:
+    """Name of a model -> question id -> why it could not be answered, where that is so."""
+    names = [str(entry["name"]) for entry in document(path).get("contenders") or ()]
+    found = {name: sharding.failed(path / "answers" / f"{name}.jsonl") for name in names}
+    return {name: reasons for name, reasons in found.items() if reasons}
+
+
 def fresh(name: str) -> Path:
     """The folder for an evaluation of this name. Raises UsageError for a name that cannot be had."""
     name = name.strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isnan, nan
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from engine.errors import DatasetError
 from engine.evaluation import report_figures as figures
-from engine.evaluation.keys import HEADLINE, KEYS, Key, describe, named
+from engine.evaluation.keys import KEYS, Key, describe, headline, named
+from engine.evaluation.meaning import STATED
 from engine.evaluation.statistics import Difference, Score
 from engine.evaluation.subgroups import Part
 from trainer_ui.services.evaluations import SCORES
@@ -39,19 +40,58 @@ VERDICTS: Mapping[Verdict, str] = {
 }
 
 GROUPS: Mapping[str, tuple[str, str]] = {
-    "finding_f1": ("Findings", "Finding F1"),
-    "finding_recall": ("Findings by size", "Finding recall"),
-    "progression_accuracy": ("Change", "Progression accuracy"),
-    "chexbert_f1": ("Findings by CheXbert", "CheXbert F1"),
+    "findings": ("finding_f1", "Findings"),
+    "sizes": ("finding_recall", "Findings by size"),
+    "changing": ("progression_accuracy", "Change by finding"),
+    "changes": ("progression_accuracy", "Change by kind of change"),
+    "chexbert": ("chexbert_f1", "Findings by CheXbert"),
+    "closed": ("vqa_closed_accuracy", "Closed questions"),
+    "recall": ("vqa_open_recall", "Open questions, recall"),
+    "open": ("vqa_open_f1", "Open questions, F1"),
+    "all": ("vqa_accuracy", "All questions"),
 }
-"""What stands before the bracket of a key with a class, a size or a change: for a list, and for a table."""
+"""Scores that there are one of for each class, size, change or type of question: what stands before the bracket of
+their keys, and what they are called together."""
+
+_CHANGES = frozenset(map(str, STATED))
+_JUDGED, _AS_LLAVA_MED = "judge_", "vqa_llava_med"
+
+_NEEDS = {
+    "chexbert_f1": "n/a, because no CheXbert checkpoint was given",
+    "radgraph_f1": "n/a, because no environment with RadEval was given",
+    "RG_ER": "n/a, because no environment with RadEval was given",
+    "radcliq_v1": "n/a, because no environment with RadEval was given",
+    "ratescore": "n/a, because no environment with RadEval was given",
+}
+"""Scores that are not even mentioned where what they need was not given, and that."""
+
+
+@dataclass(frozen=True)
+class Discordance:
+    """On how many questions of ``items`` only the chosen system, and only this one, was right; McNemar's exact p."""
+
+    chosen_only: int
+    this_only: int
+    items: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a judge was and what must be said of it; ``headline``: people's grades say that it judges as they do."""
+
+    name: str
+    caution: str
+    headline: bool
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class System:
     """One that answered, or a baseline. ``differences`` are to the chosen system; p is nan where nothing was tested.
 
-    The others are as in `engine.evaluation.assessment.System`.
+    ``discordances`` are of scores that are right or wrong question by question. The others are as in
+    `engine.evaluation.assessment.System`.
     """
 
     name: str
@@ -70,6 +110,7 @@ class System:
     differences: Mapping[str, Difference]
     compared: tuple[int, int]
     parts: tuple[Part, ...]
+    discordances: Mapping[str, Discordance] = field(default_factory=dict)
 
     @property
     def prompt(self) -> str:
@@ -111,6 +152,8 @@ class Sheet:
     positives: Mapping[str, int]
     notes: tuple[str, ...]
     systems: tuple[System, ...]
+    task: str = "report"
+    judge: Judge | None = None
 
     @property
     def scored(self) -> tuple[System, ...]:
@@ -140,19 +183,35 @@ class Sheet:
 
     def headline(self) -> list[str]:
         """The tested scores that anybody has a value of, in their order."""
-        return [key for key in HEADLINE if self._has(key)]
+        return [key for key in headline(self.task) if self._has(key)]
 
     def rest(self) -> list[str]:
-        """All other scores of the whole, in their order."""
-        return [key for key in self.keys() if key not in HEADLINE and "[" not in key and self._has(key)]
+        """All other scores of the whole, in their order; those of the judge and LLaVA-Med's way of counting aside."""
+        apart = (*headline(self.task), *self.judged(), *self.as_llava_med())
+        return [key for key in self.keys() if key not in apart and "[" not in key and self._has(key)]
 
-    def inner(self, stem: str) -> list[str]:
-        """The keys of a stem with a class, a size or a change in brackets that anybody has a value of."""
-        return [key for key in self.keys() if key.startswith(f"{stem}[") and self._has(key)]
+    def judged(self) -> list[str]:
+        """The scores that the judge gave."""
+        return [key for key in self.keys() if key.startswith(_JUDGED) and self._has(key)]
+
+    def as_llava_med(self) -> list[str]:
+        """Scores that are there for comparison with figures which others have computed so."""
+        return [key for key in self.keys() if key.startswith(_AS_LLAVA_MED) and self._has(key)]
+
+    def inner(self, group: str) -> list[str]:
+        """The keys of one of GROUPS that anybody has a value of."""
+        stem, _ = GROUPS[group]
+        found = [key for key in self.keys() if key.startswith(f"{stem}[") and self._has(key)]
+        if group in ("changing", "changes"):
+            found = [key for key in found if (inside(key) in _CHANGES) == (group == "changes")]
+        return found
 
     def absent(self) -> dict[str, str]:
         """Scores that nobody has a value of, with the reason."""
         reasons = {key: score.note for one in self.scored for key, score in one.scores.items() if score.value is None}
+        if self.task == "report":
+            known = [key for key in headline(self.task) if key not in self.keys()]
+            reasons |= {key: note for key in known for stem, note in _NEEDS.items() if key.startswith(stem)}
         return {key: note for key, note in reasons.items() if note and "[" not in key and not self._has(key)}
 
     def keys(self) -> list[str]:
@@ -201,12 +260,16 @@ def warnings(sheet: Sheet) -> Iterator[str]:
             f"{figures.count(sheet.patients, 'patient')}: too few. Below {FEW}, all intervals are narrower than they "
             "should be."
         )
+    missing: dict[int, list[str]] = {}
     for one in sheet.models:
         if one.studies < sheet.studies:
-            yield (
-                f"{one.title} has no answer to {sheet.studies - one.studies} of {sheet.studies} studies; its scores "
-                "are over the others."
-            )
+            missing.setdefault(sheet.studies - one.studies, []).append(one.title)
+    for count, titles in missing.items():
+        yield (
+            f"No answer to {count} of {sheet.studies} studies: {', '.join(titles)}. The scores are over the others; "
+            "Details says why."
+        )
+    for one in sheet.models:
         if len(one.precisions) > 1:
             yield f"{one.title} wrote in more than one precision: {'; '.join(one.precisions)}."
     for one in sheet.systems:
@@ -251,8 +314,8 @@ def p_values(gain: Difference) -> str:
     return f"p {_equals(gain.p)}, after Holm {_equals(gain.p_holm)}"
 
 
-def group(key: str) -> str:
-    """The class, size or change in the brackets of a key."""
+def inside(key: str) -> str:
+    """The class, size, change or type of question in the brackets of a key."""
     return key[key.index("[") + 1 : -1]
 
 
@@ -312,11 +375,26 @@ def _read(file: Path, size: int, changed: int) -> Sheet:
         positives=content.get("positives") or {},
         notes=tuple(content["notes"]),
         systems=tuple(systems),
+        task=str(content.get("task") or "report"),
+        judge=_judge(content.get("judge")),
     )
+
+
+def _judge(entry: Mapping[str, Any] | None) -> Judge | None:
+    if not entry:
+        return None
+    said = (str(one.get("sentence") or "") for one in entry["models"].values())
+    return Judge(str(entry["judge"]), str(entry["caution"]), bool(entry["headline"]), tuple(filter(None, said)))
+
+
+def _discordance(entry: Mapping[str, Any]) -> Discordance:
+    counts = (int(entry[name]) for name in ("against_only", "this_only", "items"))
+    return Discordance(*counts, p=float(entry["p"]))
 
 
 def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
     comparison = entry["comparison"]
+    gains = {key: one for key, one in comparison["differences"].items() if named(key)}
     return System(
         name=name,
         title=str(entry["title"]),
@@ -331,7 +409,8 @@ def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
         precisions=tuple(entry["precisions"]),
         notes=tuple(entry["notes"]),
         scores={key: _score(one) for key, one in entry["scores"].items() if named(key)},
-        differences={key: _difference(one) for key, one in comparison["differences"].items() if named(key)},
+        differences={key: _difference(one) for key, one in gains.items()},
+        discordances={key: _discordance(one["mcnemar"]) for key, one in gains.items() if one.get("mcnemar")},
         compared=(int(comparison["studies"]), int(comparison["patients"])),
         parts=tuple(
             Part(
