@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_server import verdict
 
@@ -14,11 +14,13 @@ from engine.evaluation.judge.verdict import LONGEST, PROMPT_SHA256, RULINGS, Inv
 WORDS = st.text(st.characters(blacklist_characters="{}<>"), max_size=40)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_whatever_a_judge_says_is_a_verdict_or_invalid(reply: str) -> None:
     assert isinstance(read(reply), Verdict | Invalid)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('{}[]"\\:,<>/ think verdict correct0123456789.eE-')))
 def test_not_even_what_looks_like_json_raises(reply: str) -> None:
     assert isinstance(read(reply), Verdict | Invalid)
@@ -31,6 +33,7 @@ def test_nor_what_is_deep_or_long(reply: str) -> None:
     assert isinstance(read(reply), Invalid)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(RULINGS), min_size=1, max_size=4),
     st.lists(WORDS, min_size=5, max_size=5),
@@ -45,6 +48,7 @@ def test_the_last_verdict_counts_with_words_before_between_and_after(
     assert (said.ruling, said.confidence) == (rulings[-1], confidence)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(RULINGS), st.sampled_from(RULINGS), WORDS)
 def test_what_is_thought_does_not_count(thought: str, said: str, words: str) -> None:
     reply = f"<think>{words} {verdict(thought)}</think>\n{verdict(said)}"
@@ -60,6 +64,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=4), st.sampled_from(RULINGS))
 def test_other_keys_do_no_harm(others: dict[str, object], ruling: str) -> None:
     found = read(f"```json\n{json.dumps(others | {'verdict': ruling, 'contradiction': True})}\n```")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -94,6 +94,7 @@ OUTCOMES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(OUTCOMES)
 def test_the_score_sheet_says_what_the_table_says(said: list[Verdict | Invalid]) -> None:
     table = summarise(said).plain()
@@ -108,6 +109,7 @@ def test_the_score_sheet_says_what_the_table_says(said: list[Verdict | Invalid])
             assert scores[key].value == pytest.approx(scale * value, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(OUTCOMES)
 def test_rates_add_up(said: list[Verdict | Invalid]) -> None:
     table = summarise(said)
@@ -133,6 +135,7 @@ def test_answers_that_were_not_judged_count_nowhere() -> None:
     assert "judge_average_confidence" not in found
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_mcnemar_is_the_exact_binomial_test(first: int, second: int) -> None:
     expected = stats.binomtest(first, first + second).pvalue if first + second else 1.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import echo
 import pytest
 import short_answers
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from short_answers import WRONG, rows, written
 
@@ -32,6 +32,7 @@ from engine.evaluation.validation import metric
 from engine.evaluation.vqa import closed_right, form_of, is_vqa, overlap, words
 
 
+@settings(deadline=None)
 @given(st.text())
 @example("A")
 @example("İSTANBUL ΑΣ é e\u0301 ½ ² 1.5.")
@@ -43,6 +44,7 @@ def test_texts_are_compared_by_their_words(text: str) -> None:
     assert not articles.intersection(found) or articles.issuperset(found)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("Small left effusion the a NO 5.5 x-ray".split()), max_size=6),
     st.sampled_from(", . ; \n -- !".split()),
@@ -78,6 +80,7 @@ def test_a_closed_answer_is_right_by_whole_words(reference: str, answer: str, ri
     assert closed_right(reference, answer) is right
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["yes", "no"]))
 def test_no_text_answers_yes_and_no_at_once(text: str, reference: str) -> None:
     both = closed_right("yes", text), closed_right("no", text)
@@ -88,6 +91,7 @@ def test_no_text_answers_yes_and_no_at_once(text: str, reference: str) -> None:
 TOKENS = st.lists(st.sampled_from(["effusion", "left", "small", "right"]), max_size=6).map(" ".join)
 
 
+@settings(deadline=None)
 @given(TOKENS, TOKENS)
 def test_open_answers_are_scored_as_bags_of_words(reference: str, answer: str) -> None:
     one, other = overlap(reference, answer), overlap(answer, reference)
