@@ -32,8 +32,6 @@ def studies(one: Evaluation, sheet: Sheet) -> None:
     key = st.selectbox(
         "Score", keys, index=first, format_func=lambda name: score_sheet.about(name).title, key="part-score", width=420
     )
-    if key is None:
-        return
     about = score_sheet.about(key)
     st.caption(literal(f"{about.says} {way(about).capitalize()}."))
     shown = [system for system in systems_shown(sheet) if system.parts]

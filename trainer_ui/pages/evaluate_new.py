@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -46,7 +46,7 @@ def show() -> None:
         models, with_bases = _models()
     with st.container(border=True, key="evaluate-how"), errors.shown():
         st.subheader("How they are asked", anchor=False)
-        wanted_so = _how()
+        how = _how()
     with st.expander("Scores that need a checkpoint of yours", key="evaluate-checkpoints"):
         st.caption(
             "Findings, changes, BLEU, ROUGE-L and Temporal Entity F1 need none. What is given here is remembered."
@@ -57,15 +57,9 @@ def show() -> None:
             st.caption("Choose the questions first.")
             return
         name = _name(questions.questions, models)
-        wanted = Wanted(
-            name=name,
-            models=models,
-            with_bases=with_bases,
-            checkpoints=checkpoints,
-            **vars(questions),
-            **wanted_so,
+        _start(
+            replace(how, name=name, models=models, with_bases=with_bases, checkpoints=checkpoints, **vars(questions))
         )
-        _start(wanted)
 
 
 @dataclass(frozen=True)
@@ -203,7 +197,8 @@ def _models() -> tuple[tuple[AnsweringModel, ...], bool]:
     return who, with_bases
 
 
-def _how() -> dict[str, object]:
+def _how() -> Wanted:
+    """How questions are put; who is asked what is still to be filled in."""
     prior = st.radio("What stands for the prior", list(PRIORS), format_func=PRIORS.__getitem__, key="evaluate-prior")
     wordings = _wordings()
     with st.expander("Choosing the words", key="evaluate-decoding"):
@@ -212,7 +207,7 @@ def _how() -> dict[str, object]:
             "Beams", 1, MOST_BEAMS, 1, key="evaluate-beams", help="1: the likeliest word each time, the fastest."
         )
         longest = second.number_input("Tokens of an answer at most", 16, MOST_TOKENS, 512, 16, key="evaluate-longest")
-    return {"prior": prior, "wordings": wordings, "beams": int(beams), "longest": int(longest)}
+    return Wanted("", (), Path(), prior=prior, wordings=wordings, beams=int(beams), longest=int(longest))
 
 
 def _wordings() -> tuple[Wording, ...]:

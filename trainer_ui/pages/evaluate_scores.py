@@ -213,7 +213,7 @@ def _chart(sheet: Sheet) -> None:
             list(others),
             default=first,
             required=True,
-            format_func=lambda one: others[one].title,
+            format_func=lambda one: literal(others[one].title),
             key="difference-of",
             label_visibility="collapsed",
         )

@@ -388,8 +388,8 @@ def _judge(entry: Mapping[str, Any] | None) -> Judge | None:
 
 
 def _discordance(entry: Mapping[str, Any]) -> Discordance:
-    counts = (int(entry[name]) for name in ("against_only", "this_only", "items"))
-    return Discordance(*counts, p=float(entry["p"]))
+    counts = [int(entry[name]) for name in ("against_only", "this_only", "items")]
+    return Discordance(counts[0], counts[1], counts[2], float(entry["p"]))
 
 
 def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
