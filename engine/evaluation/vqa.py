@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.datasets.libra import Reference
+from engine.evaluation import llava_med
 from engine.evaluation.statistics import Measure, mean
 
 Form = Literal["closed", "open"]
@@ -121,8 +122,6 @@ def overlap(reference: str, answer: str) -> Overlap:
 
 def measures(references: Sequence[Reference], answers: Sequence[str]) -> dict[str, Measure]:
     """All scores in percent: of all questions, and of each type of question where the rows say one."""
-    from engine.evaluation import llava_med
-
     items = [_item(reference, answer) for reference, answer in zip(references, answers, strict=True)]
     found = {key: measure for key, measure in _scores(items).items() if measure.support.any() or key in _WHOLE}
     for kind in sorted({reference.kind for reference in references} - {""}):
@@ -131,6 +130,12 @@ def measures(references: Sequence[Reference], answers: Sequence[str]) -> dict[st
         found |= {key: measure for key, measure in each.items() if measure.support.any()}
     forms = [form_of(reference) for reference in references]
     return found | llava_med.measures(forms, [one.text for one in references], answers)
+
+
+def questions(references: Iterable[Reference]) -> tuple[int, int]:
+    """How many of the questions are closed and how many open."""
+    forms = Counter(form_of(reference) for reference in references)
+    return forms["closed"], forms["open"]
 
 
 _BY_TYPE = ("vqa_accuracy", "vqa_score", "vqa_closed_accuracy", "vqa_open_recall", "vqa_open_precision", "vqa_open_f1",
@@ -192,9 +197,3 @@ def _short(reference: Reference) -> bool:
     gold = words(reference.text)
     asks = reference.question.rstrip().endswith("?")
     return 0 < len(gold) <= SHORT and (asks or (by_yes_or_no(reference.text) and len(gold) == 1))
-
-
-def questions(references: Iterable[Reference]) -> tuple[int, int]:
-    """How many of the questions are closed and how many open."""
-    forms = Counter(form_of(reference) for reference in references)
-    return forms["closed"], forms["open"]
