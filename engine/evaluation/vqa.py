@@ -97,7 +97,7 @@ def chosen(reference: str, answer: str) -> str:
     gold, said = words(reference), words(answer)
     if by_yes_or_no(reference):
         return next((word for word in said if word in _YES_NO), "")
-    if len(gold) == 1 and len(gold[0]) == 1:  # the letter of an option, which any text may hold: it must come first
+    if len(gold) == 1 and len(gold[0]) == 1 and gold[0].isalpha():  # an option's letter, as any text may hold: it leads
         return gold[0] if _all_words(answer)[:1] == gold else ""
     return " ".join(gold) if _within(gold, said) and not _left_open(gold, said) else ""
 

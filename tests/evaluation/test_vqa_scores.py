@@ -73,7 +73,7 @@ def test_numbers_and_letters_of_other_languages_stay_whole() -> None:
         ("PA view", "It is a PA view.", True), ("PA view", "view PA", False),
         ("normal", "abnormal", False), ("the left", "left", True),
         ("A", "A", True), ("A", "A: pneumonia", True), ("A", "It is a heart.", False), ("b", "B.", True),
-        ("", "x", False), ("yes, on the left", "yes", True),
+        ("2", "There are 2.", True), ("2", "12", False), ("", "x", False), ("yes, on the left", "yes", True),
     ],
 )  # fmt: skip
 def test_a_closed_answer_is_right_by_whole_words(reference: str, answer: str, right: bool) -> None:
