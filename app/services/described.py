@@ -60,19 +60,23 @@ def _line(figure: Figure) -> ScoreLine:
     return ScoreLine(
         title=f"{figure.title} (lower is better)" if figure.better == "lower" else figure.title,
         value=_number(figure.value, figure.unit),
-        interval=_interval(figure.interval),
+        interval=_interval(figure.interval, figure.unit),
         base=_number(figure.base, figure.unit) if figure.base is not None else "",
-        base_interval=_interval(figure.base_interval),
+        base_interval=_interval(figure.base_interval, figure.unit),
         verdict=VERDICTS[figure.verdict],
     )
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.1f} {unit}".strip() if unit == "%" else f"{value:.2f}"
+    return f"{value:.{_places(unit)}f} {unit}".strip()
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
-    return f"[{ends[0]:.1f} to {ends[1]:.1f}]" if ends is not None else ""
+def _interval(ends: tuple[float, float] | None, unit: str) -> str:
+    return f"[{ends[0]:.{_places(unit)}f} to {ends[1]:.{_places(unit)}f}]" if ends is not None else ""
+
+
+def _places(unit: str) -> int:
+    return 1 if unit == "%" else 2
 
 
 def _day(text: str) -> str:

@@ -84,9 +84,10 @@ def _evaluated(found: Evaluated) -> None:
 def _cell(value: float | None, interval: tuple[float, float] | None, unit: str) -> tables.Cell:
     if value is None:
         return [tables.Line("n/a", "small")]
-    lines = [tables.Line(f"{value:.1f} {unit}".strip())]
+    places = 1 if unit == "%" else 2
+    lines = [tables.Line(f"{value:.{places}f} {unit}".strip())]
     if interval is not None:
-        lines.append(tables.Line(f"[{interval[0]:.1f} to {interval[1]:.1f}]", "small"))
+        lines.append(tables.Line(f"[{interval[0]:.{places}f} to {interval[1]:.{places}f}]", "small"))
     return lines
 
 
