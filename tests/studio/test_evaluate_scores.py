@@ -54,6 +54,7 @@ CHANCE, UNTESTED = Difference(5, 1, 9, 0.02, 0.4), Difference(5, 1, 9, nan, nan)
         ("BLEU4", UNTESTED, True, "ahead"),
         ("missed_comparison_rate", UNTESTED, True, "behind"),
         ("BLEU4", Difference(5, -1, 9, nan, nan), True, "even"),
+        ("BLEU4", Difference(5, 5, 5, nan, nan), True, "even"),  # of BASE's none
         ("length_ratio", GAIN, False, None),
         ("ROUGE-L", None, False, None),
     ],

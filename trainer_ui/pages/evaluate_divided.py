@@ -89,7 +89,7 @@ def _by_finding(group: str, sheet: Sheet) -> None:
     tables.show([f"{title}, %", *(column(system, sheet) for system in shown)], rows)
     read = "" if sheet.task == "vqa" else f" Read from the texts by rules ({labels.EXTRACTOR_LINE})."
     st.caption(
-        f"{score_sheet.about(keys[0]).says}{read} Scores of few studies say little: look at the intervals. Nothing is "
+        f"{score_sheet.says(group, keys[0])}{read} Scores of few studies say little: look at the intervals. Nothing is "
         "tested here."
     )
 

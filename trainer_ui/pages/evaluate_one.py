@@ -18,7 +18,7 @@ from trainer_ui.services.score_sheet import Sheet
 
 EVALUATION, PART = "evaluation", "part"
 EVERY_S = 2.0
-PARTS: Mapping[str, str] = {
+PARTS = {
     "scores": "Scores",
     "studies": "By sex, age, view, prior",
     "findings": "By finding and fault",
@@ -47,7 +47,7 @@ def show(name: str) -> None:
     if one.scored:
         with errors.shown():
             sheet = score_sheet.read(one.path)
-            _turn_to(part)
+            _turn_to(part, PARTS | {"findings": "By type of question and fault"} if sheet.task == "vqa" else PARTS)
             with st.container(key=f"evaluation-{part}"), errors.shown():
                 _show_part(part, one, sheet)
     elif one.begun:
@@ -171,12 +171,12 @@ def _part(one: Evaluation) -> str:
     return named if named in PARTS and one.scored else next(iter(PARTS))
 
 
-def _turn_to(part: str) -> None:
+def _turn_to(part: str, names: Mapping[str, str]) -> None:
     st.session_state[_KEY] = part
     st.segmented_control(
         "Part of the evaluation",
-        list(PARTS),
-        format_func=PARTS.__getitem__,
+        list(names),
+        format_func=names.__getitem__,
         required=True,
         key=_KEY,
         on_change=lambda: st.query_params.update({PART: st.session_state[_KEY]}),

@@ -19,7 +19,7 @@ from engine.evaluation import report_figures as figures
 from engine.evaluation.keys import KEYS, Key, describe, headline, named
 from engine.evaluation.meaning import STATED
 from engine.evaluation.statistics import Difference, Score
-from engine.evaluation.subgroups import Part
+from engine.evaluation.subgroups import FEWEST, Part
 from trainer_ui.services.evaluations import SCORES
 
 LEVEL = 0.05
@@ -126,7 +126,8 @@ class System:
         if gain.value == gain.low == gain.high == 0:
             return "same"
         if self.baseline:
-            if isnan(gain.low) or gain.low <= 0 <= gain.high:
+            unsure = gain.low == gain.high and self.compared[1] < FEWEST  # of so few, equal draws say nothing
+            if unsure or isnan(gain.low) or gain.low <= 0 <= gain.high:
                 return "even"
             return "ahead" if (gain.low > 0) == better else "behind"
         if not gain.p_holm < LEVEL or not gain.value:
@@ -317,6 +318,12 @@ def p_values(gain: Difference) -> str:
 def inside(key: str) -> str:
     """The class, size, change or type of question in the brackets of a key."""
     return key[key.index("[") + 1 : -1]
+
+
+def says(group: str, key: str) -> str:
+    """What the scores of one of GROUPS are, of which ``key`` is one."""
+    stem, _ = GROUPS[group]
+    return describe(stem if named(stem) else key).says
 
 
 def about(key: str) -> Key:
