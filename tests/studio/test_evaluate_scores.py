@@ -17,7 +17,7 @@ from engine.evaluation.statistics import Difference, Score
 from trainer_ui.components import differences_chart, marked_words, tables
 from trainer_ui.components.differences_chart import Gain
 from trainer_ui.components.tables import Group, Line, Row
-from trainer_ui.services import score_sheet
+from trainer_ui.services import score_sheet, score_words
 from trainer_ui.services.score_sheet import Sheet, System
 
 BASE = System(
@@ -67,16 +67,16 @@ def test_only_what_was_tested_and_corrected_is_better_or_worse(
 
 
 def test_it_is_said_whether_a_difference_can_be_chance() -> None:
-    said = list(score_sheet.summary(sheet(system("tuned", BLEU4=GAIN, ROUGE_L=LOSS, METEOR=CHANCE))))
+    said = list(score_words.summary(sheet(system("tuned", BLEU4=GAIN, ROUGE_L=LOSS, METEOR=CHANCE))))
     assert said[0] == (
         "tuned against base, over 40 studies of 40 patients: better in BLEU-4 and worse in ROUGE-L. Those are more "
         "than chance would do: p < 0.05 after the correction for 20 tests. In the other tested score the difference "
         "may be chance."
     )
     assert "does not show that they are equal" in said[1]
-    (first, _) = score_sheet.summary(sheet(system("tuned", BLEU4=CHANCE)))
+    (first, _) = score_words.summary(sheet(system("tuned", BLEU4=CHANCE)))
     assert "nothing tells them apart" in first and "may well be chance" in first
-    (alone,) = score_sheet.summary(sheet(system("copy-the-prior", baseline=True, BLEU4=UNTESTED)))
+    (alone,) = score_words.summary(sheet(system("copy-the-prior", baseline=True, BLEU4=UNTESTED)))
     assert "No two models were compared" in alone
 
 
@@ -86,7 +86,7 @@ def test_what_must_not_be_overlooked_is_said() -> None:
     )
     silent = replace(BASE, name="silent", title="silent", scores={}, note="n/a, because it has answered nothing")
     ahead = system("normal", baseline=True, BLEU4=UNTESTED)
-    said = "\n".join(score_sheet.warnings(sheet(demonstration, silent, ahead, patients=12)))
+    said = "\n".join(score_words.warnings(sheet(demonstration, silent, ahead, patients=12)))
     for words in (
         "Demonstration: tuned.",
         "12 patients: too few.",
@@ -96,7 +96,7 @@ def test_what_must_not_be_overlooked_is_said() -> None:
         "normal, without a look at the images, is ahead of base in BLEU-4.",
     ):
         assert words in said
-    assert list(score_sheet.warnings(sheet(system("tuned", BLEU4=GAIN)))) == []
+    assert list(score_words.warnings(sheet(system("tuned", BLEU4=GAIN)))) == []
 
 
 def test_the_model_it_is_about_is_the_one_that_was_made_from_another() -> None:
@@ -108,14 +108,14 @@ def test_the_model_it_is_about_is_the_one_that_was_made_from_another() -> None:
 
 
 def test_figures_as_they_are_shown() -> None:
-    assert score_sheet.value("BLEU4", Score(1.26, 1, 2, 3)) == "1.3" and score_sheet.value("BLEU4", None) == "n/a"
-    assert score_sheet.interval("radcliq_v1", Score(1, 0.5, 1.25)) == "0.50 to 1.25"
-    assert score_sheet.change("BLEU4", GAIN) == "+5.0 (+2.0 to +8.0)"
+    assert score_words.value("BLEU4", Score(1.26, 1, 2, 3)) == "1.3" and score_words.value("BLEU4", None) == "n/a"
+    assert score_words.interval("radcliq_v1", Score(1, 0.5, 1.25)) == "0.50 to 1.25"
+    assert score_words.change("BLEU4", GAIN) == "+5.0 (+2.0 to +8.0)"
     assert (
-        score_sheet.interval("BLEU4", Score(0, 0.01, 0.02)) == score_sheet.interval("BLEU4", Score(0)) == "no interval"
+        score_words.interval("BLEU4", Score(0, 0.01, 0.02)) == score_words.interval("BLEU4", Score(0)) == "no interval"
     )
-    assert score_sheet.change("BLEU4", Difference(2, nan, nan, 1, 1)) == "+2.0"
-    assert score_sheet.p_values(GAIN) == "p < 0.001, after Holm = 0.010" and score_sheet.p_values(UNTESTED) == ""
+    assert score_words.change("BLEU4", Difference(2, nan, nan, 1, 1)) == "+2.0"
+    assert score_words.p_values(GAIN) == "p < 0.001, after Holm = 0.010" and score_words.p_values(UNTESTED) == ""
 
 
 def test_a_real_evaluation_is_read_whole(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -136,7 +136,7 @@ def test_a_real_evaluation_is_read_whole(tmp_path_factory: pytest.TempPathFactor
     assert "CheXbert" in found.absent()["chexbert_f1_micro_14"] and "RadEval" in found.absent()["ratescore"]
     assert (found.task, found.judge, found.judged(), found.as_llava_med()) == ("report", None, [], [])
     assert {part.division for part in found.tuned.parts} == {"sex", "age", "view", "prior"}
-    assert "nothing tells them apart" in next(score_sheet.summary(found))
+    assert "nothing tells them apart" in next(score_words.summary(found))
     assert all(key in KEYS or "[" in key for key in keys)
 
 

@@ -15,7 +15,7 @@ from trainer_ui.components import differences_chart, paths, tables
 from trainer_ui.components.differences_chart import Gain
 from trainer_ui.components.tables import Cell, Line, Row, Tone
 from trainer_ui.components.words import literal
-from trainer_ui.services import evaluation_words, evaluations, score_sheet
+from trainer_ui.services import evaluation_words, evaluations, score_sheet, score_words
 from trainer_ui.services.evaluation_words import Checkpoints
 from trainer_ui.services.evaluations import Evaluation
 from trainer_ui.services.score_sheet import VERDICTS, Discordance, Sheet, System
@@ -102,17 +102,17 @@ def figure(key: str, score: Score | None, *, count: bool = False) -> list[Line |
     if score is None or score.value is None:
         return [Line("n/a", "small")]
     over = f", {figures.count(score.studies, 'study', 'studies')}" if count else ""
-    value = Line(score_sheet.value(key, score), "strong")
-    return [(value, Line(f"{score_sheet.interval(key, score)}{over}", "small"))]
+    value = Line(score_words.value(key, score), "strong")
+    return [(value, Line(f"{score_words.interval(key, score)}{over}", "small"))]
 
 
 def _in_short(sheet: Sheet) -> None:
-    told = list(score_sheet.warnings(sheet))
+    told = list(score_words.warnings(sheet))
     if told:
         st.warning("\n\n".join(map(literal, told)))
     with st.container(border=True, key="in-short"):
         st.subheader("In short", anchor=False)
-        for sentence in score_sheet.summary(sheet):
+        for sentence in score_words.summary(sheet):
             st.markdown(literal(sentence))
         st.caption(
             "Whether a difference matters to a patient no score says: look at the cases. It holds for patients like "
@@ -147,8 +147,8 @@ def _cell(key: str, one: System, differences: bool, *, count: bool) -> Cell:
     lines = figure(key, one.scores.get(key), count=count)
     gain, verdict = one.differences.get(key), one.verdict(key)
     if differences and gain is not None and verdict is not None:
-        said, tested = Line(VERDICTS[verdict], TONES.get(verdict, "small")), score_sheet.p_values(gain)
-        change = Line(score_sheet.change(key, gain))
+        said, tested = Line(VERDICTS[verdict], TONES.get(verdict, "small")), score_words.p_values(gain)
+        change = Line(score_words.change(key, gain))
         lines += [(change, said), Line(tested, "small")] if tested else [change, said]
         apart = one.discordances.get(key)
         lines += [Line(_discordance(apart), "small")] if apart is not None and not one.baseline else []
