@@ -106,34 +106,33 @@ def test_a_preset_is_explained_and_fills_in_the_form(open_page: Open, ready: str
     assert draft()["name"] == preset.key == page.text_input(key="set-name").value
 
 
-@pytest.mark.parametrize(
-    ("kind", "key", "entered", "place", "value"),
-    [
-        ("text_input", "name", " other ", ("name",), "other"),
-        ("number_input", "stages.0.epochs", 1.5, ("stages", 0, "epochs"), 1.5),
-        ("number_input", "stages.0.epochs", 7.0, ("stages", 0, "epochs"), 7),
-        ("number_input", "stages.0.batch_size", 3, ("stages", 0, "batch_size"), 3),
-        ("text_input", "stages.0.learning_rate", "2e-5", ("stages", 0, "learning_rate"), 2e-5),
-        ("text_input", "stages.0.learning_rate", "0,001", ("stages", 0, "learning_rate"), 0.001),
-        ("text_input", "stages.0.connector_learning_rate", "", ("stages", 0, "connector_learning_rate"), None),
-        ("selectbox", "validation.metric", "BLEU4", ("validation", "metric"), "BLEU4"),
-        ("selectbox", "quantization", "nf4", ("quantization",), "nf4"),
-        ("number_input", "validation.patience", 2, ("validation", "patience"), 2),
-        ("number_input", "validation.patience", None, ("validation", "patience"), None),
-        ("toggle", "stages.0.lora", False, ("stages", 0, "lora"), None),
-        ("toggle", "stages.0.lora.rslora", True, ("stages", 0, "lora", "rslora"), True),
-        ("number_input", "stages.0.lora.rank", 64, ("stages", 0, "lora", "rank"), 64),
-        ("selectbox", "validation.questions", "\0none", ("validation",), None),
-    ],
-)
-def test_what_is_entered_in_the_form_stands_in_the_yaml(
-    open_page: Open, ready: str, kind: str, key: str, entered: Any, place: recipes.Place, value: Any
-) -> None:
+ENTERED: list[tuple[str, str, Any, recipes.Place, Any]] = [
+    ("text_input", "name", " other ", ("name",), "other"),
+    ("number_input", "stages.0.epochs", 1.5, ("stages", 0, "epochs"), 1.5),
+    ("number_input", "stages.0.epochs", 7.0, ("stages", 0, "epochs"), 7),
+    ("number_input", "stages.0.batch_size", 3, ("stages", 0, "batch_size"), 3),
+    ("text_input", "stages.0.learning_rate", "2e-5", ("stages", 0, "learning_rate"), 2e-5),
+    ("text_input", "stages.0.learning_rate", "0,001", ("stages", 0, "learning_rate"), 0.001),
+    ("text_input", "stages.0.connector_learning_rate", "0.1", ("stages", 0, "connector_learning_rate"), 0.1),
+    ("text_input", "stages.0.connector_learning_rate", "", ("stages", 0, "connector_learning_rate"), None),
+    ("selectbox", "validation.metric", "BLEU4", ("validation", "metric"), "BLEU4"),
+    ("selectbox", "quantization", "nf4", ("quantization",), "nf4"),
+    ("number_input", "validation.patience", 2, ("validation", "patience"), 2),
+    ("number_input", "validation.patience", None, ("validation", "patience"), None),
+    ("toggle", "stages.0.lora.rslora", True, ("stages", 0, "lora", "rslora"), True),
+    ("number_input", "stages.0.lora.rank", 64, ("stages", 0, "lora", "rank"), 64),
+    ("toggle", "stages.0.lora", False, ("stages", 0, "lora"), None),
+    ("selectbox", "validation.questions", "\0none", ("validation",), None),
+]
+
+
+def test_what_is_entered_in_the_form_stands_in_the_yaml(open_page: Open, ready: str) -> None:
     page = open_page(addresses.TRAIN, view="new")
-    getattr(page, kind)(key=f"set-{key}").set_value(entered).run()
-    assert not page.exception
-    found = recipes.value(draft(), place)
-    assert found == value and type(found) is type(value)
+    for kind, key, entered, place, value in ENTERED:
+        getattr(page, kind)(key=f"set-{key}").set_value(entered).run()
+        assert not page.exception
+        found = recipes.value(draft(), place)
+        assert found == value and type(found) is type(value), key
     assert turn(page, "YAML").text_area(key="train-yaml").value == recipes.draft()
 
 

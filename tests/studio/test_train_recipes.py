@@ -50,7 +50,7 @@ VALUES = st.one_of(
     st.integers(-5, 10**6),
     st.floats(allow_nan=False, allow_infinity=False),
     st.booleans(),
-    st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=20),
+    st.text("aZ ß肺0.:#'\"[]{}-,&*!|>%@`\\~=", max_size=12),
     st.lists(st.sampled_from(["connector", "language_model", "a: b", "#"]), max_size=3),
     st.fixed_dictionaries({"rank": st.integers(1, 128), "alpha": st.integers(1, 256)}),
 )
@@ -76,7 +76,7 @@ def expected(content: dict[str, Any], place: recipes.Place, value: Any) -> Any:
     return content
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(
     text=st.sampled_from([*PRESETS, COMMENTED]),
     edits=st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=6),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import tiny_runs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import paths
@@ -220,7 +220,8 @@ log_lines = st.builds(
 )
 
 
-@given(written=st.lists(log_lines, max_size=30))
+@settings(deadline=None, max_examples=40)  # it writes files
+@given(written=st.lists(log_lines, max_size=20))
 def test_repeated_steps_count_once_as_training_itself_reads_them(
     written: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -309,6 +310,7 @@ def test_a_run_starts_from_full_models_and_not_from_adapters(
 points = st.lists(st.floats(-1e6, 1e6), max_size=400).map(lambda values: list(enumerate(values)))
 
 
+@settings(deadline=None)
 @given(points=points, most=st.integers(2, 50))
 def test_a_thinned_curve_keeps_its_ends_and_its_extremes(points: list[tuple[float, float]], most: int) -> None:
     kept = run_figures.thinned(points, most)
@@ -324,6 +326,7 @@ def test_a_thinned_curve_keeps_its_ends_and_its_extremes(points: list[tuple[floa
 words = st.lists(st.sampled_from("no effusion Effusion, . is seen right left new".split()), max_size=14).map(" ".join)
 
 
+@settings(deadline=None)
 @given(reference=words, written=words)
 def test_differences_lose_no_word_and_agree_on_what_is_the_same(reference: str, written: str) -> None:
     left, right = differences.compared(reference, written)
