@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import streamlit as st
@@ -121,7 +122,7 @@ def _buttons(run: Run) -> None:
                 st.page_link(navigation.page(address), label=label, query_params={"run": run.name})
 
 
-def _do(change) -> None:
+def _do(change: Callable[[], object]) -> None:
     """Do something to a run before the page is drawn again; what cannot be done is said."""
     try:
         change()
