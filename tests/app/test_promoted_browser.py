@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from scored_evaluations import write_scores
 from viewer_process import PATIENCE, PROJECT, Screen, viewer
 
 from engine import paths
 from engine.models.identity import fingerprint
 from engine.models.recognition import examine
 from engine.training.exporting import promote, take_back
-from tests.training.scored_evaluations import write_scores
 
 WIDTH, HEIGHT = 1280, 800
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pilot import FakeEngine, FakeInfo, Pilot
+from scored_evaluations import write_scores
 
 from app.pages import settings
 from app.services import ModelHost, Workbench
@@ -17,7 +18,6 @@ from app.services.chosen import Chosen
 from app.services.described import DEMONSTRATION, INTERVALS, UNEVALUATED, described
 from app.services.views import ScoreLine
 from engine.errors import UsageError
-from tests.training.scored_evaluations import write_scores
 
 
 @pytest.fixture

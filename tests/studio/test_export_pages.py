@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import tiny_exports
 import tiny_runs
+from scored_evaluations import write_scores
 from streamlit.testing.v1 import AppTest
 
 from engine.cli import main
 from engine.jobs import queue
 from engine.jobs.job import Job
-from tests.training.scored_evaluations import write_scores
 from trainer_ui import addresses
 from trainer_ui.components import model_card
 from trainer_ui.components.model_card import Block

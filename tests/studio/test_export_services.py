@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import tiny_exports
 import tiny_runs
+from scored_evaluations import write_scores
 
 from engine.cli import main
 from engine.cli import merge as merge_command
@@ -22,7 +23,6 @@ from engine.jobs import queue
 from engine.jobs.job import Job
 from engine.models.identity import fingerprint
 from engine.models.recognition import examine
-from tests.training.scored_evaluations import write_scores
 from trainer_ui.services import certificates, exports, model_folders, promoting
 from trainer_ui.services.exports import Wanted
 
