@@ -2,8 +2,8 @@
 
 One file a day under ``home()/logs``. Three rules keep patients out of it:
 
-* our own messages (loggers ``engine``, ``app``, ``trainer_ui``, ``serving``) name ids and hashes only; a person name in DICOM's form that slips
-  in all the same is masked;
+* our own messages (loggers ``engine``, ``app``, ``trainer_ui``, ``serving``) name ids and hashes only; a person name
+  in DICOM's form that slips in all the same is masked;
 * a message of another library is not written at all, because it may quote the file it complains about: only the
   library, the level and the line of code are;
 * of an exception the classes and the lines of code are written, never its text and never the value of a variable.

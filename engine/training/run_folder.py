@@ -111,17 +111,17 @@ class RunFolder:
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for line in lines(self.log):
             found[line.get("stage"), line.get("step"), "evaluation" in line] = line
-        return sorted(found.values(), key=lambda line: self._order(found, line))
+        stages = {stage: place for place, stage in enumerate(dict.fromkeys(key[0] for key in found))}
+
+        def order(line: Mapping[str, Any]) -> tuple[int, float, bool]:
+            return stages[line.get("stage")], float(line.get("step") or 0), "evaluation" in line
+
+        return sorted(found.values(), key=order)
 
     def generated(self) -> list[dict[str, Any]]:
         """The lines of samples.jsonl, one for each evaluation and question."""
         found = {(line.get("stage"), line.get("step"), line.get("id")): line for line in lines(self.samples)}
         return list(found.values())
-
-    @staticmethod
-    def _order(found: Mapping[tuple[Any, ...], Any], line: Mapping[str, Any]) -> tuple[int, float, bool]:
-        stages = list(dict.fromkeys(key[0] for key in found))
-        return stages.index(line.get("stage")), float(line.get("step") or 0), "evaluation" in line
 
     def document(self, name: str) -> dict[str, Any]:
         """What data.json, forecast.json or another file of that kind says; {} where there is none."""
