@@ -76,12 +76,18 @@ def is_demonstration(folder: Path) -> bool:
 
 
 def stamp(path: str) -> Stamp:
-    """The files of the folder, and when they were changed: another stamp, another model."""
-    try:
-        found = [(entry.name, entry.stat()) for entry in Path(path).iterdir()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
+    """What tells one model from another that takes its place: the folder itself, and the files that say what it is.
+
+    Whether weights are still those that were loaded, the engine's own process finds out.
+    """
+    found: list[tuple[str, int, int]] = []
+    for name in ("", "interval.json", "config.json", "adapter_config.json"):
+        try:
+            stat = (Path(path) / name).stat()
+        except OSError:
+            continue
+        found.append((name, stat.st_ino, stat.st_mtime_ns if name else 0))
+    return tuple(found)
 
 
 def _label(folder: Path) -> str:

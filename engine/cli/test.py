@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -82,7 +83,9 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run all checks; 0 if every one passed, else 1."""
     install_programs()
-    with paths.scratch("test") as scratch:
+    # Not in the data folder: what is told apart by lying inside or outside of the project has to lie outside.
+    with tempfile.TemporaryDirectory(prefix="interval-test-") as made:
+        scratch = Path(made)
         cache = paths.home() / "cache"
         environment = {
             **os.environ,
