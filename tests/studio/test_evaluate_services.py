@@ -206,8 +206,15 @@ def test_one_that_ended_in_the_middle_goes_on_by_words_of_its_own(folder: Path) 
         evaluations.resume(evaluation_made.NAME)
 
 
+def answered_before(folder: Path) -> None:
+    """All answers are older than the end of the job."""
+    for file in (folder / "answers").iterdir():
+        os.utime(file, (time.time() - 60, time.time() - 60))
+
+
 def test_words_of_a_job_are_gone_on_with_as_they_were(folder: Path, home: Path, make_job: MakeJob) -> None:
     make_job("crashed", "evaluate", folder)
+    answered_before(folder)
     (folder / "answers" / "echo.jsonl").unlink()
     assert now().where == "interrupted"
     job = evaluations.resume(evaluation_made.NAME)
@@ -216,6 +223,7 @@ def test_words_of_a_job_are_gone_on_with_as_they_were(folder: Path, home: Path, 
 
 def test_a_model_that_could_not_answer_is_said_with_its_reason(folder: Path, make_job: MakeJob) -> None:
     make_job("failed", "evaluate", folder, exit_status=4)
+    answered_before(folder)
     (folder / "answers" / "echo.jsonl").unlink()
     document = json.loads((folder / "evaluation.json").read_text())
     document["contenders"][2]["error"] = "There was no memory."
