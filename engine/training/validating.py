@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 
-from engine.datasets.libra import Reference, read_answers, read_questions, read_references
+from engine.datasets.libra import Answer, Reference, read_answers, read_questions, read_references
 from engine.drafting import Decoding, Engine
 from engine.errors import DatasetError
 from engine.evaluation.answering import answer
@@ -60,7 +59,7 @@ class Validator:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / (f"{name}.jsonl" if world == 1 else f"{name}.{rank}-of-{world}.jsonl")
         file.unlink(missing_ok=True)  # of a run that was killed and is resumed
-        engine = Engine(replace(loaded, model=loaded.model))
+        engine = Engine(loaded)
         decoding = Decoding(max_new_tokens=self.wanted.max_new_tokens)
         outcome = answer(engine, self.questions[rank::world], file, decoding=decoding)
         if outcome.failed:
@@ -75,8 +74,6 @@ class Validator:
 
     def scores(self, texts: Mapping[str, str]) -> dict[str, float]:
         """The deciding score and SHOWN, as far as they are defined for these studies."""
-        from engine.datasets.libra import Answer
-
         answers = {key: Answer(key, "", text, "", "") for key, text in texts.items()}
         sheet = Evaluation(self.references, {}).score(answers, intervals=False).scores
         found: dict[str, float] = {}

@@ -9,13 +9,12 @@ from __future__ import annotations
 import streamlit as st
 
 from trainer_ui import addresses, errors
-from trainer_ui.components import frame
+from trainer_ui.components import frame, views
 from trainer_ui.pages import evaluate_list, evaluate_new, evaluate_one
 from trainer_ui.services import evaluations
 
 VIEWS = {"list": "Evaluations", "new": "New evaluation"}
 VIEW, EVALUATION, RUN, SET = "view", "evaluation", "run", "set"
-_KEY = "evaluate-view"
 
 
 def show() -> None:
@@ -30,30 +29,12 @@ def show() -> None:
         "interval, and every difference is tested.",
     )
     with frame.beside_jobs(addresses.EVALUATE), errors.shown():
-        view = _view()
+        view = views.choose(VIEWS, _first, page="evaluate", dropped=(RUN, SET))
         with st.container(key=f"evaluate-{view}"), errors.shown():
             {"list": evaluate_list.show, "new": evaluate_new.show}[view]()
 
 
-def _view() -> str:
-    named = st.query_params.get(VIEW, "")
-    if named not in VIEWS:
-        asked = RUN in st.query_params or SET in st.query_params
-        named = "list" if not asked and evaluations.overview() else "new"
-    st.session_state[_KEY] = named
-    st.segmented_control(
-        "Part of the page",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        required=True,
-        key=_KEY,
-        on_change=_turn,
-        label_visibility="collapsed",
-    )
-    return named
-
-
-def _turn() -> None:
-    st.query_params[VIEW] = st.session_state[_KEY]
-    for name in (RUN, SET):
-        st.query_params.pop(name, None)
+def _first() -> str:
+    """What is shown to somebody who has not chosen."""
+    asked = RUN in st.query_params or SET in st.query_params
+    return "list" if not asked and evaluations.overview() else "new"

@@ -9,13 +9,12 @@ from __future__ import annotations
 import streamlit as st
 
 from trainer_ui import addresses, errors
-from trainer_ui.components import frame, jobs_panel
+from trainer_ui.components import frame, jobs_panel, views
 from trainer_ui.pages import export_make, export_models, export_viewer
 from trainer_ui.services import exports, promoting
 
 VIEWS = {"make": "Make", "models": "Exported models", "viewer": "In the viewer"}
 VIEW, RUN, MODEL = "view", "run", "model"
-_KEY = "export-view"
 
 
 def show() -> None:
@@ -29,26 +28,9 @@ def show() -> None:
     with side:
         jobs_panel.show(addresses.EXPORT)
     with main, errors.shown():
-        view = _view()
+        view = views.choose(VIEWS, _first, page="export", dropped=(RUN, MODEL))
         with st.container(key=f"export-part-{view}"), errors.shown():
             {"make": export_make.show, "models": export_models.show, "viewer": export_viewer.show}[view]()
-
-
-def _view() -> str:
-    named = st.query_params.get(VIEW, "")
-    if named not in VIEWS:
-        named = _first()
-    st.session_state[_KEY] = named
-    st.segmented_control(
-        "Part of the page",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        required=True,
-        key=_KEY,
-        on_change=_turn,
-        label_visibility="collapsed",
-    )
-    return named
 
 
 def _first() -> str:
@@ -60,9 +42,3 @@ def _first() -> str:
     if promoting.promoted():
         return "viewer"
     return "models" if exports.overview() else "make"
-
-
-def _turn() -> None:
-    st.query_params[VIEW] = st.session_state[_KEY]
-    for name in (RUN, MODEL):
-        st.query_params.pop(name, None)

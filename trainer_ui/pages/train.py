@@ -9,13 +9,12 @@ from __future__ import annotations
 import streamlit as st
 
 from trainer_ui import addresses, errors
-from trainer_ui.components import frame, jobs_panel
+from trainer_ui.components import frame, jobs_panel, views
 from trainer_ui.pages import train_compare, train_new, train_runs
 from trainer_ui.services import runs
 
 VIEWS = {"runs": "Runs", "new": "New run", "compare": "Compare"}
 VIEW, RUN = "view", "run"
-_KEY = "train-view"
 
 
 def show() -> None:
@@ -29,28 +28,11 @@ def show() -> None:
     with side:
         jobs_panel.show(addresses.TRAIN)
     with main, errors.shown():
-        view = _view()
+        view = views.choose(VIEWS, _first, page="train", dropped=(RUN,))
         with st.container(key=f"train-{view}"), errors.shown():
             {"runs": train_runs.show, "new": train_new.show, "compare": train_compare.show}[view]()
 
 
-def _view() -> str:
-    named = st.query_params.get(VIEW, "")
-    if named not in VIEWS:
-        named = "runs" if RUN in st.query_params or runs.overview() else "new"
-    st.session_state[_KEY] = named
-    st.segmented_control(
-        "Part of the page",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        required=True,
-        key=_KEY,
-        on_change=_turn,
-        label_visibility="collapsed",
-    )
-    return named
-
-
-def _turn() -> None:
-    st.query_params[VIEW] = st.session_state[_KEY]
-    st.query_params.pop(RUN, None)
+def _first() -> str:
+    """What is shown to somebody who has not chosen."""
+    return "runs" if RUN in st.query_params or runs.overview() else "new"
