@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image as Picture
@@ -83,6 +84,7 @@ def model_folder(folder: Path, base: str = "") -> Path:
 
 
 def main(folder: Path, arguments: list[str]) -> int:
+    """Run the evaluation's command with these engines in the place of real ones; after it everything is as before."""
     from engine import cli
     from engine.cli import _loading
 
@@ -90,8 +92,8 @@ def main(folder: Path, arguments: list[str]) -> int:
         hold = folder / f"hold-{os.environ.get('RANK', '0')}"
         return Echo(Path(args.adapter or args.model).name, hold=hold, after=3)
 
-    _loading.load = load  # type: ignore[assignment]
-    return cli.main(arguments)
+    with patch.object(_loading, "load", load):
+        return cli.main(arguments)
 
 
 if __name__ == "__main__":

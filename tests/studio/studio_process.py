@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 120_000
@@ -86,6 +86,16 @@ class Screen:
         """Type into a field and leave it."""
         self.page.get_by_label(label).fill(value)
         self.page.get_by_label(label).press("Tab")
+
+    def until(self, sign: Locator, act: Callable[[], None]) -> None:
+        """Do it again until the sign is there: a table that is just being drawn anew takes no click."""
+        for _ in range(20):
+            act()
+            try:
+                return sign.wait_for(timeout=3000)
+            except TimeoutError:
+                continue
+        raise AssertionError(f"{sign} did not appear.")
 
     def badge(self, words: str) -> None:
         """Wait until a job says so."""

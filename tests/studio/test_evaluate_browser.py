@@ -74,7 +74,8 @@ def test_an_evaluation_from_the_first_click_to_the_worst_case(
         page.get_by_role("option", name="prior: with a prior", exact=True).click()
         expect(page.get_by_text(f"{len(worst)} of 6 studies")).to_be_visible()
         page.keyboard.press("Escape")
-        page.get_by_test_id("stDataFrame").click(position={"x": 60, "y": 50})
+        heading = page.get_by_role("heading", name=worst[0].id)
+        screen.until(heading, lambda: page.get_by_test_id("stDataFrame").click(position={"x": 60, "y": 50}))
         for again in (False, True):
             if again:
                 page.reload()
