@@ -12,13 +12,8 @@ Any Python reads this file first, so that an old one can be told what is needed:
 import contextlib
 import errno
 import os
-import re
-import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -28,7 +23,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 - see above
 
 PROJECT = Path(__file__).resolve().parent
 VENV = PROJECT / ".venv"
-MARKER = VENV / ".interval-requirements"
 GIGABYTES_NEEDED = 3
 APP = ("requirements.txt",)
 DEVELOPMENT = ("requirements.txt", "requirements-dev.txt")
@@ -54,6 +48,7 @@ COMMANDS = {
     "evaluate": Command("engine.cli.evaluate", "answer a file of questions with a model"),
     "score": Command("engine.cli.score", "score answers against reference reports"),
     "models": Command("engine.cli.models", "list, inspect, add, download, verify and remove models"),
+    "setup": Command("engine.cli.setup", "make the environment of a program that cannot live beside this one", ()),
     "doctor": Command("engine.cli.doctor", "check this machine, the environment and the data folder", ()),
     "bench": Command("engine.cli.bench", "measure how fast this machine drafts, against transformers' own generate"),
     "test": Command("engine.cli.test", "check the code and run all tests", DEVELOPMENT),
@@ -72,14 +67,6 @@ ENVIRONMENT = {
 }
 
 
-class Refusal(Exception):
-    """Why Interval cannot start, in a sentence for the user, with the exit status."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
 def main(arguments: list[str]) -> int:
     """Go through the door and run a command; returns the exit status."""
     stop = arguments.index("--") if "--" in arguments else len(arguments)
@@ -95,11 +82,13 @@ def main(arguments: list[str]) -> int:
         return 2
     os.environ.update(ENVIRONMENT)
     only_help = "-h" in words or "--help" in words
+    from engine.errors import IntervalError
+
     try:
         python = choose_python(() if only_help else COMMANDS[name].needs, in_place)
-    except Refusal as refusal:
+    except IntervalError as refusal:
         say(str(refusal))
-        return refusal.status
+        return refusal.exit_status
     except OSError as error:
         say(f"The environment .venv cannot be made: {error.strerror or error}.")
         return 5 if error.errno == errno.ENOSPC else 3
@@ -134,9 +123,13 @@ def choose_python(needs: tuple[str, ...], in_place: bool) -> Path | None:
 
     A command that needs nothing is content with the environment if there is one, and never makes it.
     """
+    from engine.environment import Environment
+    from engine.errors import InputError
+
     inside = VENV.is_dir() and os.path.realpath(sys.prefix) == os.path.realpath(str(VENV))
+    environment = Environment(VENV, needs or APP, GIGABYTES_NEEDED, "Interval")
     if not needs:
-        return None if in_place or inside or not complete(APP) else venv_python()
+        return None if in_place or inside or not environment.complete() else environment.python
     activated = sys.prefix != sys.base_prefix or os.environ.get("CONDA_PREFIX") == sys.prefix
     if in_place or (activated and not inside):
         from engine.pins import read, unmet
@@ -146,56 +139,9 @@ def choose_python(needs: tuple[str, ...], in_place: bool) -> Path | None:
             return None
         if in_place:
             names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise Refusal(3, f"--no-venv: this Python lacks {names}. Install them or leave --no-venv out.")
-    if not complete(needs):
-        with only_one():
-            if not complete(needs):
-                install(needs, inside)
-    return None if inside else venv_python()
-
-
-def venv_python() -> Path:
-    """Where the environment keeps its interpreter."""
-    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def digests(needs: tuple[str, ...]) -> dict[str, str]:
-    """File name to hash, for the requirement files ``needs``."""
-    from engine.pins import digest, read
-
-    return {file: digest(read(PROJECT / file)) for file in needs}
-
-
-def recorded() -> dict[str, str]:
-    """What the marker says was installed: 'python' and each requirement file; empty without an environment."""
-    try:
-        lines = MARKER.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    return dict(line.split(" ", 1) for line in lines if " " in line)
-
-
-def complete(needs: tuple[str, ...]) -> bool:
-    """Whether the environment holds what ``needs`` asks for and its interpreter still is the one it was made with."""
-    record = recorded()
-    if not venv_python().exists() or any(record.get(file) != value for file, value in digests(needs).items()):
-        return False
-    return record.get("python") == version() or record.get("python") == venv_version()
-
-
-def version() -> str:
-    """The running Python's version as an environment depends on it: major.minor."""
-    return f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-def venv_version() -> str:
-    """The same of the environment's interpreter; empty if it does not run, is not one of its own or has no pip."""
-    code = "import sys, pip._internal.cli.main; print('%d.%d' % sys.version_info[:2], sys.prefix != sys.base_prefix)"
-    try:
-        asked = subprocess.run([str(venv_python()), "-c", code], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return asked.stdout.split()[0] if asked.stdout.endswith(" True\n") else ""
+            raise InputError(f"--no-venv: this Python lacks {names}. Install them or leave --no-venv out.")
+    environment.make(inside=inside)
+    return None if inside else environment.python
 
 
 def hand_over(python: Path, arguments: list[str]) -> NoReturn:
@@ -218,176 +164,6 @@ def protect() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-# Installing
-
-
-@contextlib.contextmanager
-def only_one() -> Iterator[None]:
-    """Two starts at once must not install into one environment: the second waits (where the system has flock)."""
-    with Path(__file__).open("rb") as door:
-        with contextlib.suppress(ImportError, OSError):  # no flock on this system or this file system
-            import fcntl
-
-            try:
-                fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("Another start is installing right now; waiting for it.")
-                fcntl.flock(door, fcntl.LOCK_EX)
-        os.set_inheritable(door.fileno(), True)  # pip holds the lock too, and outlives a launcher that is killed
-        yield
-
-
-def install(needs: tuple[str, ...], inside: bool) -> None:
-    """Make the environment whole: create or repair it, install ``needs``, and mark it complete at the very end."""
-    record = recorded()
-    MARKER.unlink(missing_ok=True)
-    if inside or venv_version() == version():
-        say("Bringing the environment .venv up to date.")
-    else:
-        record = {}
-        create()
-    for info in site_packages().glob("*.dist-info"):  # pip writes RECORD last: without it, it was cut off in the middle
-        if not (info / "RECORD").is_file():
-            shutil.rmtree(str(info))
-    Pip(needs).run()
-    lines = {**record, **digests(needs), "python": version()}
-    partial = MARKER.with_name(MARKER.name + ".partial")
-    partial.write_text("".join(f"{key} {value}\n" for key, value in sorted(lines.items())), encoding="utf-8")
-    partial.replace(MARKER)
-
-
-def create() -> None:
-    """Make an empty environment with pip in it, in place of whatever is there."""
-    import venv
-
-    free = shutil.disk_usage(str(PROJECT)).free / 1e9
-    if free < GIGABYTES_NEEDED:
-        raise Refusal(5, f"Interval needs about {GIGABYTES_NEEDED} GB for its environment, and {free:.1f} GB are free.")
-    say("First start: making the environment .venv and installing what Interval needs. This happens once.")
-    venv.EnvBuilder(clear=True, symlinks=os.name != "nt").create(str(VENV))
-    if subprocess.run([str(venv_python()), "-m", "ensurepip", "--default-pip"], capture_output=True).returncode:
-        raise Refusal(3, "This Python comes without pip. On Debian and Ubuntu install the package python3-venv first.")
-
-
-def site_packages() -> Path:
-    """Where the environment keeps its packages."""
-    return VENV / ("Lib/site-packages" if os.name == "nt" else f"lib/python{version()}/site-packages")
-
-
-class Pip:
-    """One run of pip into the environment, followed on one line of the terminal."""
-
-    NO_NETWORK = re.compile(
-        "NewConnectionError|ConnectTimeout|ReadTimeout|timed out|Connection (refused|reset|aborted|broken)|ProxyError"
-        "|NameResolution|Temporary failure in name resolution|Network is unreachable|SSLError|CERTIFICATE_VERIFY_FAILED"
-    )
-    NO_SPACE = re.compile("No space left on device|Disk quota exceeded|not enough space on the disk")
-    NOT_FOUND = re.compile("No matching distribution found for ([A-Za-z0-9._-]+)")
-    COLLECTING = re.compile(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)")
-    DOWNLOADING = re.compile(r"\s*Downloading \S+?(?<!\.metadata) \((\d[\d.]* [MG]B)\)")
-
-    def __init__(self, needs: tuple[str, ...]) -> None:
-        self.needs = needs
-        self.scratch = VENV / ".downloads"  # not the system's temp folder, which is often small
-        self.log = VENV / "install.log"
-        self.names: list[str] = []  # packages in the order pip meets them
-        self.size = ""  # of the package that is arriving
-        self.total = 0  # packages to unpack, once pip knows
-        self.before = 0  # packages there before unpacking began
-        self.started = time.monotonic()
-        self.shown = ""
-
-    def run(self) -> None:
-        """Install; raises Refusal with the reason in words."""
-        shutil.rmtree(str(self.scratch), ignore_errors=True)
-        self.scratch.mkdir()
-        places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self.scratch))
-        quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--no-color")
-        files = [part for file in self.needs for part in ("-r", str(PROJECT / file))]
-        child = subprocess.Popen(
-            [str(venv_python()), "-m", "pip", "install", *quiet, *files],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **places, "PIP_USER": "0"},
-            close_fds=False,
-        )
-        reader = threading.Thread(target=self.follow, args=(child,), daemon=True)
-        reader.start()
-        try:
-            while reader.is_alive():
-                reader.join(0.5)
-                self.show()
-            status = child.wait()
-        except BaseException:
-            child.terminate()
-            child.wait()
-            raise
-        finally:
-            if self.shown and sys.stderr.isatty():
-                say("")
-            shutil.rmtree(str(self.scratch), ignore_errors=True)
-        if status:
-            raise self.refusal()
-        say(f"Installed in {self.elapsed()} minutes.")
-
-    def follow(self, child: "subprocess.Popen[bytes]") -> None:
-        """Read what pip prints: all of it goes to the log, what is worth knowing to the line on the screen."""
-        with self.log.open("wb") as log:
-            for raw in child.stdout or ():
-                log.write(raw)
-                line = raw.decode("utf-8", "replace")
-                collecting, downloading = self.COLLECTING.match(line), self.DOWNLOADING.match(line)
-                if collecting and collecting.group(1) not in self.names:
-                    self.names.append(collecting.group(1))
-                    self.size = ""
-                elif downloading:
-                    self.size = downloading.group(1)
-                elif line.startswith("Installing collected packages:"):
-                    self.before = self.packages()
-                    self.total = line.count(",") + 1
-
-    def packages(self) -> int:
-        """How many packages the environment holds now."""
-        return sum(1 for _ in site_packages().glob("*.dist-info/RECORD"))
-
-    def show(self) -> None:
-        """Say where the installation is: one line that changes on a terminal, few lines in a file."""
-        if not self.names:
-            return
-        if self.total:
-            text = f"unpacking {self.total} packages"
-            detail = f"{max(0, min(self.packages() - self.before, self.total))} done"
-        else:
-            text = f"package {len(self.names)}: {self.names[-1]}" + (self.size and f", {self.size}")
-            sizes = [file.stat().st_size for file in self.scratch.rglob("*.whl") if file.exists()]
-            detail = f"{sum(sizes) / 1e6:.0f} MB downloaded"
-        if sys.stderr.isatty():
-            line = f"\r  {text} ({detail}, {self.elapsed()})"[: shutil.get_terminal_size().columns]
-            print(line, end="\033[K", file=sys.stderr, flush=True)
-        elif text != self.shown and (self.total or self.size):
-            say(f"  {text}")
-        self.shown = text
-
-    def elapsed(self) -> str:
-        """Minutes and seconds since pip was started."""
-        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
-        return f"{minutes}:{seconds:02d}"
-
-    def refusal(self) -> Refusal:
-        """Why pip failed, from what it printed."""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        if self.NO_SPACE.search(text):
-            return Refusal(5, "The disk became full. Free some space; the next start goes on from here.")
-        if self.NO_NETWORK.search(text):
-            return Refusal(
-                3, "The package index cannot be reached. Check the network; the next start goes on from here."
-            )
-        for name in self.NOT_FOUND.findall(text):
-            return Refusal(3, f"The package index has no {name} of this version for Python {version()}.")
-        return Refusal(3, f"Installing failed. What pip said is in {self.log}.")
 
 
 def say(text: str) -> None:

@@ -29,7 +29,7 @@ def run(args):
     print(json.dumps(told))
     return 7
 '''
-FLOOR = ("__init__", "browsers", "errors", "logs", "paths", "pins", "cli/__init__")
+FLOOR = ("__init__", "browsers", "environment", "errors", "logs", "paths", "pins", "cli/__init__")
 
 
 @pytest.fixture

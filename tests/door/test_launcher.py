@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from door_helpers import child_seconds
 
 import launch
+from engine.environment import Environment, _Pip
+from engine.errors import ResourceError
 
 HEAVY = {"torch", "transformers", "gradio", "numpy", "scipy", "PIL", "pydicom", "fastapi", "sqlite_utils", "reportlab"}
 
@@ -82,17 +85,28 @@ def test_the_launcher_imports_the_standard_library_and_the_engine_only(project: 
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"engine"}
-    assert {name for name in names if name.startswith("engine")} == {"engine.cli", "engine.pins"}
-    assert len(source.splitlines()) <= 400
+    assert {name for name in names if name.startswith("engine")} == {
+        "engine.cli",
+        "engine.environment",
+        "engine.errors",
+        "engine.pins",
+    }
+    assert len(source.splitlines()) <= 200
 
 
-def test_too_little_disk_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(launch.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
-    with pytest.raises(launch.Refusal, match=r"needs about 3 GB .* 1\.0 GB are free") as refusal:
-        launch.create()
-    assert refusal.value.status == 5
-    assert not (tmp_path / ".venv").exists()
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    return Environment(tmp_path / ".venv", launch.APP, 3, "Interval")
+
+
+def test_too_little_disk_is_refused_before_anything_is_made(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    with pytest.raises(ResourceError, match=r"needs about 3 GB .* 1\.0 GB are free") as refusal:
+        environment.make()
+    assert refusal.value.exit_status == 5
+    assert not environment.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -113,20 +127,17 @@ def test_too_little_disk_is_refused_before_anything_is_made(tmp_path: Path, monk
         ("something nobody has seen before", 3, "install.log"),
     ],
 )
-def test_what_pip_says_becomes_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, status: int, words: str
-) -> None:
-    monkeypatch.setattr(launch, "VENV", tmp_path)
-    pip = launch.Pip(launch.APP)
-    pip.log.write_text(said)
+def test_what_pip_says_becomes_one_sentence(environment: Environment, said: str, status: int, words: str) -> None:
+    pip = _Pip(environment, lambda *_: None)
+    environment.folder.mkdir()
+    environment.log.write_text(said)
     refusal = pip.refusal()
-    assert refusal.status == status and words in str(refusal)
+    assert refusal.exit_status == status and words in str(refusal)
 
 
-def test_the_progress_follows_pip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(launch, "VENV", tmp_path)
+def test_the_progress_follows_pip(environment: Environment, capsys: pytest.CaptureFixture[str]) -> None:
+    environment.folder.mkdir()
+    told: list[tuple[int, int, str]] = []
     printed = [
         b"WARNING: Location 'file:///nowhere/' is ignored: it is neither a file nor a directory.\n",
         b"Collecting torch==2.13.0 (from -r requirements.txt (line 4))\n",
@@ -137,7 +148,7 @@ def test_the_progress_follows_pip(
     class Child:
         stdout = iter(printed)
 
-    pip = launch.Pip(launch.APP)
+    pip = _Pip(environment, lambda *words: told.append(words))
     pip.follow(Child())  # type: ignore[arg-type]
     pip.show()
     pip.show()
@@ -147,3 +158,4 @@ def test_the_progress_follows_pip(
     pip.follow(Child())  # type: ignore[arg-type]
     pip.show()
     assert capsys.readouterr().err.splitlines() == ["  package 1: torch, 555.2 MB", "  unpacking 3 packages"]
+    assert told == [(0, 3, "packages unpacked")]
