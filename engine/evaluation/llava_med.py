@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from engine.evaluation.statistics import Measure, mean
+from engine.evaluation.statistics import Measure, mean, share
 
 CLOSED, RECALL = "vqa_llava_med_closed", "vqa_llava_med_open_recall"
 
@@ -31,10 +31,10 @@ def measures(forms: Sequence[str | None], references: Sequence[str], answers: Se
     """Both figures in percent, each where there are questions of its form ("closed", "open")."""
     triples = list(zip(forms, references, answers, strict=True))
     scored = {
-        CLOSED: [closed(gold, said) if form == "closed" else None for form, gold, said in triples],
-        RECALL: [recall(gold, said) if form == "open" else None for form, gold, said in triples],
+        CLOSED: share([closed(gold, said) if form == "closed" else None for form, gold, said in triples]),
+        RECALL: mean([recall(gold, said) if form == "open" else None for form, gold, said in triples]),
     }
-    return {key: mean(rows) for key, rows in scored.items() if any(row is not None for row in rows)}
+    return {key: measure for key, measure in scored.items() if measure.support.any()}
 
 
 def closed(reference: str, answer: str) -> float | None:

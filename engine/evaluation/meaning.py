@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from engine.evaluation.statistics import Floats, Measure, f1, mean, nanmean, ratio, touched
+from engine.evaluation.statistics import Floats, Measure, f1, nanmean, ratio, share, touched
 from engine.evaluation.truth import BANDS, Said, StudyTruth, read_text
 from engine.reports.findings import Change, Finding, Side, compares
 
@@ -61,8 +61,8 @@ def measures(readings: Sequence[Reading], classes: Sequence[str]) -> dict[str, M
     found |= _band_scores(readings, classes)
     found |= _side_scores(readings, classes)
     found |= _progression(readings, classes)
-    found["prior_hallucination_rate"] = mean([_hallucinates(reading) for reading in readings])
-    found["missed_comparison_rate"] = mean([_misses(reading) for reading in readings])
+    found["prior_hallucination_rate"] = share([_hallucinates(reading) for reading in readings])
+    found["missed_comparison_rate"] = share([_misses(reading) for reading in readings])
     return found
 
 

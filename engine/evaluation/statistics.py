@@ -70,8 +70,16 @@ def mean(rows: Sequence[float | None], scale: float = 100.0) -> Measure:
     counted = np.array([row is not None for row in rows], dtype=bool)
     values = np.array([0.0 if row is None else float(row) for row in rows])
     pairs = np.column_stack([values, counted.astype(float)])
-    share = scale if np.isin(values[counted], (0.0, 1.0)).all() else 0.0
-    return Measure(pairs, lambda sums: scale * ratio(sums), counted, share)
+    return Measure(pairs, lambda sums: scale * ratio(sums), counted)
+
+
+def share(rows: Sequence[bool | float | None], scale: float = 100.0) -> Measure:
+    """The share of yes (1) among the studies that say yes or no (0), times ``scale``.
+
+    A mean of other scores is none, even where each of them happens to be 1: that so many texts agree word for word says
+    nothing of a chance by which the next one does.
+    """
+    return replace(mean(rows, scale), share=scale)
 
 
 def touched(rows: Floats) -> NDArray[np.bool_]:

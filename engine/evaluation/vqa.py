@@ -20,7 +20,7 @@ from typing import Literal
 
 from engine.datasets.libra import Reference
 from engine.evaluation import llava_med
-from engine.evaluation.statistics import Measure, mean
+from engine.evaluation.statistics import Measure, mean, share
 
 Form = Literal["closed", "open"]
 
@@ -142,6 +142,7 @@ _BY_TYPE = ("vqa_accuracy", "vqa_score", "vqa_closed_accuracy", "vqa_open_recall
             "vqa_open_exact_match")  # fmt: skip
 _WHOLE = ("vqa_accuracy", "vqa_score")
 _KEYS = (*_BY_TYPE, "vqa_neither_rate")
+_SHARES = (*ACCURACIES, "vqa_neither_rate")
 
 
 def _item(reference: Reference, answer: str) -> dict[str, float]:
@@ -166,7 +167,8 @@ def _item(reference: Reference, answer: str) -> dict[str, float]:
 
 
 def _scores(items: Sequence[dict[str, float]]) -> dict[str, Measure]:
-    return {key: mean([item.get(key) for item in items]) for key in _KEYS}
+    kinds = {key: share if key in _SHARES else mean for key in _KEYS}
+    return {key: kind([item.get(key) for item in items]) for key, kind in kinds.items()}
 
 
 def _all_words(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from engine.evaluation.statistics import Measure, Patients, f1, holm, mean, nanmean
+from engine.evaluation.statistics import Measure, Patients, f1, holm, mean, nanmean, share
 
 
 def test_the_interval_of_a_mean_is_the_bootstrap_of_patients() -> None:
@@ -83,3 +83,21 @@ def test_a_corpus_score_is_resampled_through_its_sums() -> None:
     assert score.value == pytest.approx(2 / 3)
     assert score.low is not None and score.high is not None
     assert score.low < 2 / 3 < score.high == 1.0
+
+
+def test_only_what_is_said_to_be_a_share_gets_the_bound_of_a_share() -> None:
+    """All ten the same: a share leaves 1 - 0.025^(1/10) open (Clopper and Pearson), a mean says nothing."""
+    patients = Patients([str(i) for i in range(10)])
+    scores = patients.scores({"mean": mean([1.0] * 10), "none": share([False] * 10), "all": share([True] * 10)})
+    exact = stats.binomtest(10, 10).proportion_ci(method="exact").low * 100
+    assert (scores["all"].low, scores["all"].high) == (pytest.approx(exact), 100)
+    assert (scores["none"].low, scores["none"].high) == (0, pytest.approx(100 - exact))
+    assert (scores["mean"].value, scores["mean"].low) == (100, None) and "no interval" in scores["mean"].note
+
+
+@given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=9))
+def test_a_share_is_the_mean_of_yes_and_no(rows: list[bool | None]) -> None:
+    counted = [row for row in rows if row is not None]
+    score = Patients([str(i) for i in range(len(rows))]).score(share(rows), intervals=False)
+    assert score.studies == len(counted)
+    assert score.value == (pytest.approx(100 * sum(counted) / len(counted)) if counted else None)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from engine.evaluation.judge.verdict import RULINGS, Invalid, Verdict
-from engine.evaluation.statistics import Measure, mean
+from engine.evaluation.statistics import Measure, mean, share
 
 Outcome = Verdict | Invalid
 
@@ -92,16 +92,16 @@ def measures(outcomes: Sequence[Outcome | None]) -> dict[str, Measure]:
     for ruling in RULINGS:
         said = [isinstance(one, Verdict) and one.ruling == ruling for one in outcomes]
         rows = [None if one is None else float(yes) for one, yes in zip(outcomes, said, strict=True)]
-        found[f"judge_{ruling}_rate_total"] = mean(rows)
-        found[f"judge_{ruling}_rate"] = mean(
+        found[f"judge_{ruling}_rate_total"] = share(rows)
+        found[f"judge_{ruling}_rate"] = share(
             [row if isinstance(one, Verdict) else None for one, row in zip(outcomes, rows, strict=True)]
         )
-    found["judge_contradiction_rate"] = mean(of_valid(lambda one: one.contradiction))
-    found["judge_invalid_format_rate"] = mean(
+    found["judge_contradiction_rate"] = share(of_valid(lambda one: one.contradiction))
+    found["judge_invalid_format_rate"] = share(
         [None if one is None else float(isinstance(one, Invalid)) for one in outcomes]
     )
     found["judge_average_confidence"] = mean(of_valid(lambda one: one.confidence), scale=1.0)
-    found["judge_confidence_completeness"] = mean(of_valid(lambda one: one.confidence is not None))
+    found["judge_confidence_completeness"] = share(of_valid(lambda one: one.confidence is not None))
     return {key: found[key] for key in KEYS if found[key].support.any()}
 
 
