@@ -119,7 +119,7 @@ def assess(
         scorers: that need a checkpoint or an environment.
         references, truth: instead of the files that the evaluation names.
         task: what the answers are; unless given, what the references look like.
-        grades: of people, for the same answers as a judge's.
+        grades: of people, for the same answers as a judge's, in place of those that the folder keeps.
         report: told how many systems are scored, and of how many.
 
     Raises:
@@ -150,7 +150,8 @@ def assess(
                 sheet=evaluation.sheet(tally, answers),
                 parts=subgroups.parts(tally, material.studies, shown),
             )
-            found += cases(evaluation, system.name, answers, material.references, tally)
+            judged = said.of.get(system.name, {})
+            found += cases(evaluation, system.name, answers, material.references, tally, judged)
         systems.append(system)
         if report is not None:
             report(number, total)

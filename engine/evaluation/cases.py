@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from difflib import SequenceMatcher
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 from engine.datasets.libra import Answer, Reference
 from engine.errors import DatasetError
 from engine.evaluation import vqa
+from engine.evaluation.judge.verdict import Invalid, Verdict
 from engine.evaluation.meaning import STATED, Reading
 from engine.evaluation.truth import NO_FINDING
 from engine.reports.findings import Change, Side, compares
@@ -66,6 +68,34 @@ class Slip:
     said: str = ""
 
 
+UNREADABLE = "cannot be read"
+"""In place of a verdict, where a judge's reply is none."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge said of an answer.
+
+    Attributes:
+        verdict: "correct", "incorrect", "neutral", or UNREADABLE.
+        contradiction: whether the answer contradicts itself.
+        confidence: the judge's in its verdict, 1 to 5; None where it gave none.
+        reason: its own, or why its reply cannot be read.
+    """
+
+    verdict: str
+    contradiction: bool = False
+    confidence: int | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, outcome: Verdict | Invalid) -> Judgement:
+        """From a reply that was read."""
+        if isinstance(outcome, Invalid):
+            return cls(UNREADABLE, reason=outcome.why)
+        return cls(outcome.ruling, outcome.contradiction, outcome.confidence, outcome.reason)
+
+
 @dataclass(frozen=True)
 class Case:
     """An answer to a study.
@@ -76,6 +106,7 @@ class Case:
         slips: everything that is wrong with it, as far as the rules can tell.
         reference, prediction: the texts; the reference is "" where there is truth alone.
         diff: (difflib's tag, words of the reference, words of the prediction), which together are both texts.
+        judged: what a judge said of it; None where it was not asked.
     """
 
     id: str
@@ -85,6 +116,7 @@ class Case:
     reference: str
     prediction: str
     diff: tuple[tuple[str, str, str], ...]
+    judged: Judgement | None = None
 
     def faults(self) -> frozenset[str]:
         """The kinds of its slips."""
@@ -101,8 +133,12 @@ def cases(
     answers: Mapping[str, Answer],
     references: Mapping[str, Reference],
     tally: Tally,
+    judged: Mapping[str, Verdict | Invalid] = MappingProxyType({}),
 ) -> Iterator[Case]:
-    """Every study that ``system`` has answered, in the order of the tally that was made of its answers."""
+    """Every study that ``system`` has answered, in the order of the tally that was made of its answers.
+
+    ``judged``: what a judge said of them, by the study.
+    """
     short = evaluation.task == "vqa"
     each = {name: tally.each(name) for name in (VQA_SCORES if short else SCORES) if name in tally.measures}
     for place, identity in enumerate(tally.ids):
@@ -120,6 +156,7 @@ def cases(
             reference=reference,
             prediction=text,
             diff=word_diff(reference, text) if reference else (),
+            judged=Judgement.of(judged[identity]) if identity in judged else None,
         )
 
 
@@ -160,7 +197,7 @@ def read_cases(file: Path) -> list[Case]:
     Raises:
         DatasetError: lines that are no cases.
     """
-    names = {field.name for field in fields(Case)}
+    names = {field.name for field in fields(Case)} - {"slips", "diff", "judged"}
     found = []
     for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
         if not line:
@@ -169,7 +206,9 @@ def read_cases(file: Path) -> list[Case]:
             row: dict[str, Any] = json.loads(line)
             slips = tuple(Slip(**slip) for slip in row.pop("slips"))
             diff = tuple((str(tag), str(a), str(b)) for tag, a, b in row.pop("diff"))
-            found.append(Case(slips=slips, diff=diff, **{name: row[name] for name in names - {"slips", "diff"}}))
+            said = row.get("judged")
+            judged = Judgement(**said) if said is not None else None
+            found.append(Case(slips=slips, diff=diff, judged=judged, **{name: row[name] for name in names}))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as cause:
             reason = ((number, "not a case as 'score' writes it"),)
             raise DatasetError(f"'{file.name}' cannot be read; 'score' writes it anew.", reason) from cause

@@ -204,7 +204,7 @@ HEADLINE = (
 )  # fmt: skip
 """The scores that two systems are tested on, and that a summary shows. All others are there to look closer."""
 
-VQA_HEADLINE = ("vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "vqa_accuracy")
+VQA_HEADLINE = ("vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "vqa_open_exact_match", "vqa_accuracy")
 """The same where questions are answered shortly."""
 
 JUDGED = ("judge_correct_rate", "judge_correct_rate_total")

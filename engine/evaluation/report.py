@@ -44,7 +44,7 @@ def document(found: Assessment, name: str) -> Document:
     made = str(found.document.get("made", ""))[:10]
     return Document(
         title=f"Evaluation {name}",
-        subtitle=f"{figures.of_patients(found.studies, found.patients)}, begun {made}",
+        subtitle=f"{figures.of_patients(found.studies, found.patients, found.task)}, begun {made}",
         line=labels.RESEARCH_LINE,
         blocks=tuple(_blocks(found)),
     )
@@ -61,7 +61,7 @@ def _blocks(found: Assessment) -> Iterator[Block]:
     yield from tables.scores(found, [key for key in first if tables.known(found, key)])
     yield from _differences(found)
     short = found.task == "vqa"
-    yield Heading(f"What went wrong, per 100 {'questions' if short else 'studies'}")
+    yield Heading(f"What went wrong, per 100 {figures.items(found.task)}")
     yield from _faults(found)
     if short:
         yield from report_vqa.by_type(found)
@@ -97,7 +97,8 @@ def _warnings(found: Assessment) -> Iterator[Block]:
         if not one.baseline and one.sheet is not None and one.sheet.studies < found.studies:
             missing = found.studies - one.sheet.studies
             yield Text(
-                f"{one.title} has no answer to {missing} of {found.studies} studies; its scores are over the others.",
+                f"{one.title} has no answer to {missing} of {found.studies} {figures.items(found.task)}; its scores "
+                "are over the others.",
                 "warning",
             )
         if len(one.precisions) > 1:
@@ -208,7 +209,7 @@ def _differences(found: Assessment) -> Iterator[Block]:
     chosen = tables.title(found, found.against)
     yield Heading(f"Differences to {chosen}")
     for one in others:
-        count = figures.of_patients(one.comparison.studies, one.comparison.patients)
+        count = figures.of_patients(one.comparison.studies, one.comparison.patients, found.task)
         yield Heading(f"{one.title} minus {chosen}, over {count}", 2)
         gains = one.comparison.differences
         bars = [
@@ -306,7 +307,7 @@ def _parts(found: Assessment) -> Iterator[Block]:
         keys = [key for key in shown if any(tables.has(part.scores.get(key)) for part in one.parts)]
         yield Heading(one.title, 2)
         yield Table(
-            ("Studies", "Number", "Patients", *(KEYS[key].title for key in keys)),
+            (figures.items(found.task).capitalize(), "Number", "Patients", *(KEYS[key].title for key in keys)),
             tuple(
                 (
                     f"{part.division}: {part.name}",

@@ -44,9 +44,16 @@ def interval(key: str, gain: Difference) -> str:
     return f"{signed(key, gain.low)} to {signed(key, gain.high)}"
 
 
-def of_patients(studies: int, patients: int) -> str:
-    """How many studies of how many patients."""
+def of_patients(studies: int, patients: int, task: str = "report") -> str:
+    """How many studies of how many patients, or questions about them."""
+    if task == "vqa":
+        return f"{count(studies, 'question')} about {count(patients, 'patient')}"
     return f"{count(studies, 'study', 'studies')} of {count(patients, 'patient')}"
+
+
+def items(task: str) -> str:
+    """What is answered one by one: studies, or questions."""
+    return "questions" if task == "vqa" else "studies"
 
 
 def turned(key: str, gain: Difference) -> tuple[float, float, float]:

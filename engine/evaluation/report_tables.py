@@ -43,8 +43,8 @@ def scores(found: Assessment, names: Sequence[str]) -> Iterator[Block]:
     if shown and partial:
         counts = ", ".join(f"{one.title} {one.sheet.studies}" for one in partial if one.sheet is not None)
         yield Text(
-            f"Not all systems are scored over the same studies (of {found.studies}: {counts}); the differences below "
-            "are over those both answered.",
+            f"Not all systems are scored over the same {figures.items(found.task)} (of {found.studies}: {counts}); the "
+            "differences below are over those both answered.",
             "note",
         )
 

@@ -16,7 +16,7 @@ EXTRAS = "vqa_llava_med"
 
 SHOWN_OF_PARTS = ("vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "vqa_accuracy")
 
-_BY_TYPE = ("vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "vqa_accuracy")
+_BY_TYPE = ("vqa_closed_accuracy", "vqa_open_recall", "vqa_open_f1", "vqa_open_exact_match", "vqa_accuracy")
 
 
 def by_type(found: Assessment) -> Iterator[Block]:

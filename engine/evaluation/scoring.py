@@ -264,11 +264,12 @@ class Evaluation:
             own = (
                 "all questions about an image count as one patient"
                 if images
-                else "every study counts as its own patient"
+                else f"every {'question' if self.task == 'vqa' else 'study'} counts as its own patient"
             )
             notes.append(f"Patients are not known: {own}, intervals may be too narrow.")
         if missing:
-            notes.append(f"{len(missing)} of {scored + len(missing)} studies have no answer and are not scored.")
+            what = "questions" if self.task == "vqa" else "studies"
+            notes.append(f"{len(missing)} of {scored + len(missing)} {what} have no answer and are not scored.")
         if unknown:
             notes.append(f"{len(unknown)} answers belong to no study and are not scored.")
         return tuple(notes)

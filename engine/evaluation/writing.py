@@ -11,8 +11,8 @@ scores.json, by which other programs go:
              "parts": [{"division", "name", "studies", "patients", "scores": {key: SCORE}}]}
     SCORE: {"value", "interval"?, "studies", "note"?}
     DIFFERENCE: {"value", "interval", "p"?, "p_holm"?, "mcnemar"?: {"against_only", "this_only", "items", "p"}}
-    JUDGE: {"judge", "prompt_sha256", "headline", "caution", "tests", "models": {name: {"summary", "not_judged",
-            "differences": {key: DIFFERENCE}, "sentence"}}}
+    JUDGE: {"judge", "prompt_sha256", "headline", "caution", "calibration", "tests", "models": {name: {"summary",
+            "not_judged", "differences": {key: DIFFERENCE}, "sentence"}}}
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.evaluation import report_judge
 from engine.evaluation.agreement import Discordance
 from engine.evaluation.assessment import Assessment, System
 from engine.evaluation.comparing import Comparison
@@ -50,12 +51,22 @@ def write(found: Assessment, folder: Path) -> None:
     _put(folder / HTML, to_html(report).encode())
     _put(folder / PDF, to_pdf(report))
     _write_table(folder / TABLE, found)
+    _write_judged(found, folder)
+
+
+def _write_judged(found: Assessment, folder: Path) -> None:
+    """A file for each system that was judged; those of an earlier scoring that holds no more go."""
+    names: dict[str, str] = {}
+    if found.judge is not None:
+        made_from = {one.name: str(one.about.get("tuned_from") or "") for one in found.systems}
+        names = results.file_names(found.judge, made_from)
     for one in found.systems:
-        if found.judge is not None and one.sheet is not None and one.name in found.judge.summaries:
+        if found.judge is not None and one.sheet is not None and one.name in names:
             said = results.plain(found.judge, one.name, one.sheet.scores)
-            _put(
-                folder / f"evaluation_{one.name}.json", (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode()
-            )
+            _put(folder / names[one.name], (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode())
+    for old in folder.glob("evaluation_*.json"):
+        if old.name not in names.values():
+            old.unlink(missing_ok=True)
 
 
 def plain(found: Assessment) -> dict[str, Any]:
@@ -65,7 +76,7 @@ def plain(found: Assessment) -> dict[str, Any]:
         "made": now(),
         "asked": found.document["asked"],
         "task": found.task,
-        "headline": list(headline(found.task)),
+        "headline": [*headline(found.task), *report_judge.headline(found)],
         "studies": found.studies,
         "patients": found.patients,
         "with_prior": found.with_prior,
@@ -109,6 +120,7 @@ def _judge(found: Results, against: str) -> dict[str, Any]:
         "prompt_sha256": PROMPT_SHA256,
         "headline": found.headline,
         "caution": found.caution,
+        "calibration": None if found.calibration is None else asdict(found.calibration),
         "tests": found.compared.tests if found.compared is not None else 0,
         "models": {
             name: {
@@ -170,7 +182,7 @@ def _system(one: System) -> dict[str, Any]:
 
 
 _COLUMNS = ("system", "part", "score", "value", "low", "high", "studies", "note", "difference", "difference low",
-            "difference high", "p", "p Holm")  # fmt: skip
+            "difference high", "p", "p Holm", "only the other right", "only this right", "McNemar p")  # fmt: skip
 
 
 def _write_table(file: Path, found: Assessment) -> None:
@@ -179,21 +191,34 @@ def _write_table(file: Path, found: Assessment) -> None:
         writer = csv.writer(stream)
         writer.writerow(_COLUMNS)
         for one in found.systems:
-            writer.writerows(_rows(one))
+            writer.writerows(_rows(one, _comparisons(found, one)))
     fresh.replace(file)
 
 
-def _rows(one: System) -> Iterator[list[object]]:
+def _comparisons(found: Assessment, one: System) -> Sequence[Comparison]:
+    """A system against the chosen one: by its scores, and by the judge."""
+    judged = found.judge.compared.found if found.judge is not None and found.judge.compared is not None else {}
+    return [one.comparison, *([judged[one.name]] if one.name in judged else [])]
+
+
+def _rows(one: System, comparisons: Sequence[Comparison]) -> Iterator[list[object]]:
+    empty = [""] * 8
     if one.sheet is None:
-        yield [one.name, "", "", "", "", "", 0, one.note, *[""] * 5]
+        yield [one.name, "", "", "", "", "", 0, one.note, *empty]
         return
     for key, score in one.sheet.scores.items():
-        gain = one.comparison.differences.get(key)
-        said = [gain.value, gain.low, gain.high, gain.p, gain.p_holm] if gain else [""] * 5
-        yield [*_row(one.name, "all", key, score), *("" if isinstance(n, float) and math.isnan(n) else n for n in said)]
+        compared = next((_compared(held, key) for held in comparisons if key in held.differences), empty)
+        yield [*_row(one.name, "all", key, score), *compared]
     for part in one.parts:
         for key, score in part.scores.items():
-            yield [*_row(one.name, f"{part.division}: {part.name}", key, score), *[""] * 5]
+            yield [*_row(one.name, f"{part.division}: {part.name}", key, score), *empty]
+
+
+def _compared(held: Comparison, key: str) -> list[object]:
+    gain, apart = held.differences[key], held.discordances.get(key)
+    said: list[object] = [gain.value, gain.low, gain.high, gain.p, gain.p_holm]
+    said += [apart.first, apart.second, apart.p] if apart else [""] * 3
+    return ["" if isinstance(one, float) and math.isnan(one) else one for one in said]
 
 
 def _row(system: str, part: str, key: str, score: Score) -> list[object]:

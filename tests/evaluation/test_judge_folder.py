@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,14 +14,17 @@ import short_answers
 from judge_server import Server
 
 from engine.datasets.libra import Answer, Reference
-from engine.errors import ModelError, UsageError
+from engine.errors import DatasetError, ModelError, UsageError
 from engine.evaluation.assessment import assess, to_judge
-from engine.evaluation.folder import Folder
+from engine.evaluation.cases import UNREADABLE, Judgement, read_cases
+from engine.evaluation.folder import Asked, Folder
 from engine.evaluation.judge import asking, kept
 from engine.evaluation.judge.asking import Declined, judge_all
+from engine.evaluation.judge.human import keep_grades, kept_grades
 from engine.evaluation.judge.kept import Item
 from engine.evaluation.judge.results import items
 from engine.evaluation.judge.verdict import Message
+from engine.evaluation.keys import JUDGED
 from engine.evaluation.report import document
 from engine.evaluation.report_blocks import Table, Text
 
@@ -307,3 +311,54 @@ def test_reports_are_not_judged(tmp_path: Path, server: Server, capsys: pytest.C
     assert echo.main(tmp_path, ["score", str(tmp_path / "out"), "--judge", server.url]) == 2
     assert "look like reports: --task vqa" in capsys.readouterr().err and not server.bodies
     assert echo.main(tmp_path, ["score", "--predictions", str(file), "--references", str(file), "--judge", "x"]) == 2
+
+
+def test_every_case_holds_what_the_judge_said_of_it(folder: Folder, server: Server) -> None:
+    server.says = lambda body: "Hm." if "Unclear." in json.dumps(body) else judge_server.by_words(body)
+    assert score(folder, "--judge", server.url) == 0
+    found = {(case.system, case.id): case.judged for case in read_cases(folder.path / "cases.jsonl")}
+    assert found["finetuned", "q1"] == Judgement("correct", False, 5, "as the reference")
+    assert found["finetuned", "q0"] == Judgement(UNREADABLE, reason='it holds no JSON object with a "verdict"')
+    assert found["usual-answer", "q0"] is None
+    old = (folder.path / "cases.jsonl").read_text().replace('"judged"', '"said"')
+    (folder.path / "cases.jsonl").write_text(old)  # as it was before there was a judge
+    assert {case.judged for case in read_cases(folder.path / "cases.jsonl")} == {None}
+
+
+def test_a_model_and_what_was_made_of_it_are_named_as_in_the_published_table(tmp_path: Path, server: Server) -> None:
+    content = short_answers.rows(8)
+    asked = Asked(short_answers.written(tmp_path / "q.jsonl", content), None, "none", None, {})
+    made = Folder.create(tmp_path / "e", asked)
+    texts = {str(row["question_id"]): str(row["reference"]) for row in content}
+    short_answers.answer(made, "llava", texts)
+    short_answers.answer(made, "llava+lora", texts, "llava")
+    assert score(made, "--judge", server.url) == 0
+    said = json.loads((made.path / "evaluation_finetuned.json").read_text())
+    assert said["model"] == "llava+lora" and said["correct_rate"] == 1
+    assert json.loads((made.path / "evaluation_pretrained.json").read_text())["model"] == "llava"
+    short_answers.answer(made, "other", texts)
+    assert score(made, "--judge", server.url) == 0
+    files = {"evaluation.json", *(f"evaluation_{name}.json" for name in ("llava", "llava+lora", "other"))}
+    assert {file.name for file in made.path.glob("evaluation*.json")} == files
+
+
+def test_the_folders_own_grades_are_used_and_can_be_changed(folder: Folder, server: Server) -> None:
+    assert score(folder, "--judge", server.url) == 0
+    both = [(name, f"q{number}") for name in ("pretrained", "finetuned") for number in range(COUNT)]
+    wrong = {(name, one): int(one[1:]) % (2 if name == "pretrained" else 5) == 0 for name, one in both}
+    keep_grades(folder.path, {place: "incorrect" if wrong[place] else "correct" for place in both})
+    keep_grades(folder.path, {("gone", "q0"): "neutral"})  # of a model that is no more: kept, and compared with nothing
+    assert score(folder) == 0
+    scores = json.loads((folder.path / "scores.json").read_text())
+    assert scores["judge"]["calibration"]["kappa"] == 1 and scores["judge"]["calibration"]["graded"] == 80
+    assert scores["headline"][-2:] == list(JUDGED) and scores["judge"]["headline"]
+    rows = list(csv.DictReader((folder.path / "scores.csv").read_text().splitlines()))
+    (row,) = [row for row in rows if (row["system"], row["score"]) == ("finetuned", "judge_correct_rate")]
+    assert (row["only the other right"], row["only this right"], row["difference"]) == ("4", "16", "30.0")
+    keep_grades(folder.path, {("finetuned", "q1"): None, ("finetuned", "q2"): "neutral"})
+    found = kept_grades(folder.path)
+    assert ("finetuned", "q1") not in found and found["finetuned", "q2"] == "neutral" and len(found) == 80
+    (folder.path / "grades.jsonl").write_text("{}\n")
+    with pytest.raises(DatasetError, match="grades"):
+        keep_grades(folder.path, {("finetuned", "q1"): "correct"})
+    assert (folder.path / "grades.jsonl").read_text() == "{}\n"

@@ -254,7 +254,7 @@ def test_a_folder_of_short_answers_is_scored_by_the_same_command(
     assert echo.main(folder.path, ["score", str(folder.path), "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert scores["task"] == "vqa" and scores["headline"] == scores["tested"] == list(VQA_HEADLINE)
-    assert scores["tests"] == 4 and scores["positives"] == {} and scores["judge"] is None
+    assert scores["tests"] == 5 and scores["positives"] == {} and scores["judge"] is None
     assert list(scores["baselines"]) == ["usual-answer"]
     gain = scores["models"]["finetuned"]["comparison"]["differences"]["vqa_closed_accuracy"]
     # closed questions wrong before: 20 of 30; wrong after: 6, of which 4 were wrong before as well

@@ -2,9 +2,9 @@
 
     {"question_id": "q7", "model": "finetuned", "verdict": "correct" | "incorrect" | "neutral"}
 
-One a line, or as CSV with these columns. "model" may be left out where there is one only. Replies of the judge that
-cannot be read are counted and not compared. Without such grades, or where Cohen's kappa is below `ENOUGH`, a judge's
-figures are no headline.
+One a line, or as CSV with these columns. "model" may be left out where there is one only. An evaluation's folder keeps
+those that were given in the studio (`GRADES`). Replies of the judge that cannot be read are counted and not compared.
+Without such grades, or where Cohen's kappa is below `ENOUGH`, a judge's figures are no headline.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,16 @@ from engine.evaluation.agreement import kappa
 from engine.evaluation.judge.summary import Outcome
 from engine.evaluation.judge.verdict import RULINGS, Ruling, Verdict
 from engine.evaluation.statistics import Floats, Measure, Patients
+from engine.jobs.locking import held
 
 ENOUGH = 0.6
 """Kappa from which on a judge's figures may stand among the headline scores."""
 
 FEW = 100
 """Graded answers below which kappa says too little."""
+
+GRADES = "grades.jsonl"
+"""The grades that an evaluation's folder keeps."""
 
 Grades = Mapping[tuple[str, str], Ruling]
 """(name of the system, question id) -> a person's verdict."""
@@ -96,6 +101,39 @@ def read_grades(file: Path, names: Sequence[str]) -> dict[tuple[str, str], Rulin
     if not found:
         raise DatasetError(f"'{file.name}' holds no grades.")
     return found
+
+
+def kept_grades(folder: Path) -> dict[tuple[str, str], Ruling]:
+    """The grades that an evaluation's folder keeps, of whatever system; {} where there are none.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    file = folder / GRADES
+    if not file.is_file():
+        return {}
+    rows = list(_rows(file))
+    names = {str(row.get("model") or "") for _, row in rows if isinstance(row, dict)} - {""}
+    return read_grades(file, sorted(names)) if rows else {}
+
+
+def keep_grades(folder: Path, grades: Mapping[tuple[str, str], Ruling | None]) -> None:
+    """Add grades to those that an evaluation's folder keeps; a newer one takes the place of an older, None removes it.
+
+    Raises:
+        DatasetError: what the folder keeps cannot be read, and stays as it is.
+    """
+    file = folder / GRADES
+    with held(folder / f".{GRADES}.lock"):
+        everything: dict[tuple[str, str], Ruling | None] = {**kept_grades(folder), **grades}
+        lines = [
+            json.dumps({"question_id": identity, "model": name, "verdict": ruling}, ensure_ascii=False) + "\n"
+            for (name, identity), ruling in everything.items()
+            if ruling is not None
+        ]
+        fresh = file.with_name(f".{GRADES}.{os.getpid()}")
+        fresh.write_text("".join(lines), encoding="utf-8")
+        fresh.replace(file)
 
 
 def calibrate(grades: Grades, outcomes: Mapping[str, Mapping[str, Outcome]], owners: Mapping[str, str]) -> Calibration:

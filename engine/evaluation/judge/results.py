@@ -3,8 +3,9 @@
     evaluation_NAME.json    {"model", "judge", "prompt_sha256", the names of summary.py, "denominators", "intervals",
                              "not_judged", "calibration", "note"}
 
-Its figures have a section of their own and tests of their own; they stand among the headline scores only where people's
-grades say that the judge grades as they do.
+NAME is what the system is called; where exactly a model and what was made of it were judged, "pretrained" and
+"finetuned". Its figures have a section of their own and tests of their own; they stand among the headline scores only
+where people's grades say that the judge grades as they do.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from engine.drafting.question import CONTEXT
 from engine.errors import UsageError
 from engine.evaluation.comparing import Compared, compared
 from engine.evaluation.judge import kept
-from engine.evaluation.judge.human import Calibration, calibrate, read_grades
+from engine.evaluation.judge.human import Calibration, Grades, calibrate, kept_grades, read_grades
 from engine.evaluation.judge.kept import Item
 from engine.evaluation.judge.summary import KEYS, Outcome, Summary, measures, summarise
 from engine.evaluation.judge.verdict import PROMPT_SHA256
@@ -72,19 +73,21 @@ class Results:
 class Said:
     """What a judge has said so far: its id, "" for nobody; what it said ``of`` every system's answers, by question id.
 
-    ``asked`` counts the answers that there are of each.
+    ``asked`` counts the answers that there are of each; ``grades`` are those of people that the folder keeps.
     """
 
     judge: str
     of: Mapping[str, Mapping[str, Outcome]]
     asked: Mapping[str, int]
+    grades: Grades
 
     @classmethod
     def read(cls, folder: Path, asked: Mapping[str, Sequence[Item]]) -> Said:
         """What lies in an evaluation's folder of whoever judged last, about the answers as they are now."""
         judge = kept.last_judge(folder)
         of = {name: _outcomes(folder, judge, name, some) for name, some in asked.items() if judge}
-        return cls(judge, {name: said for name, said in of.items() if said}, {name: len(asked[name]) for name in asked})
+        spoken = {name: said for name, said in of.items() if said}
+        return cls(judge, spoken, {name: len(asked[name]) for name in asked}, kept_grades(folder) if spoken else {})
 
     def added_to(self, tally: Tally, name: str) -> Tally:
         """The tally of a system with the judge's scores."""
@@ -96,7 +99,7 @@ class Said:
     def results(
         self, evaluation: Evaluation, tallies: Mapping[str, Tally], against: str, grades: Path | None
     ) -> Results | None:
-        """Its figures; None where it has said nothing.
+        """Its figures; None where it has said nothing. ``grades`` stand in for those that the folder keeps.
 
         Raises:
             UsageError: there are grades and nothing to hold them against. DatasetError: rows that are no grades.
@@ -107,12 +110,13 @@ class Said:
             return None
         judged = {name: tallies[name] for name in self.of}
         owners = {identity: evaluation.owner(identity) for identity in evaluation.ids}
+        given = read_grades(grades, list(self.of)) if grades is not None else self.grades
         return Results(
             judge=self.judge,
             summaries={name: summarise(list(said.values())) for name, said in self.of.items()},
             not_judged={name: self.asked[name] - len(said) for name, said in self.of.items()},
             compared=compared(evaluation, judged, against, JUDGED) if against in judged else None,
-            calibration=calibrate(read_grades(grades, list(self.of)), self.of, owners) if grades is not None else None,
+            calibration=calibrate(given, self.of, owners) if given else None,
         )
 
 
@@ -129,6 +133,24 @@ def _outcomes(folder: Path, judge: str, name: str, asked: Sequence[Item]) -> dic
     known = kept.records(kept.file_of(folder, name))
     found = ((item.id, known.get((item.id, kept.key(judge, item)))) for item in asked)
     return {identity: record.outcome for identity, record in found if record is not None}
+
+
+PRETRAINED, FINETUNED = "pretrained", "finetuned"
+
+
+def file_names(results: Results, tuned_from: Mapping[str, str]) -> dict[str, str]:
+    """Name of every system judged -> the name of its file.
+
+    Args:
+        results: of the judge.
+        tuned_from: name of a system -> that of the one it was made from, "" for none.
+    """
+    names = list(results.summaries)
+    labels = dict(zip(names, names, strict=True))
+    for base, tuned in (names, names[::-1]) if len(names) == 2 else ():
+        if tuned_from.get(tuned) == base and not {PRETRAINED, FINETUNED}.intersection(names):
+            labels = {base: PRETRAINED, tuned: FINETUNED}
+    return {name: f"evaluation_{label}.json" for name, label in labels.items()}
 
 
 def sentence(results: Results, name: str, against: str) -> str:
