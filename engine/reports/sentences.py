@@ -2,12 +2,15 @@
 
 ``split`` never loses or reorders a character that is not white space: joining its parts with spaces gives the text back
 up to white space. It knows abbreviations ("Dr.", "vs.", "e.g."), decimals ("3.5 cm"), initials ("J. Smith"), numbered
-lists ("1. ... 2. ...") and lines. It does not know section headers; a header line comes back as its own sentence.
+lists ("1. ... 2. ...") and lines; of Chinese its stops, which no blank follows, and plain stops where Chinese stands on
+one side of them. It does not know section headers; a header line comes back as its own sentence.
 """
 
 from __future__ import annotations
 
 import re
+
+from engine.reports.language import HAN
 
 _ABBREVIATIONS = frozenset(
     re.findall(
@@ -25,7 +28,11 @@ _SENTENCE_STARTERS = frozenset(
 )
 _CANDIDATE = re.compile(r"[.!?]+[\"')\]\u2019\u201d]*(?=\s|$)")
 _GLUED = re.compile(r"(?<=[a-z)\]])\.(?=[A-Z][a-z])")  # "normal.The heart": a missing space, common in dictation
-_LIST_MARK = re.compile(r"(?:^|(?<=\s))(?:\d{1,2}[.)]|[-*\u2022])\s+(?=\S)")
+_WIDE_STOP = re.compile("[\u3002\uff01\uff1f\uff1b\uff61]+[\u201d\u2019\u300d\u300f\uff09\u3011\"')\\]]*")
+_BETWEEN = re.compile(f"(?<=[{HAN}\uff09])[.!?](?=\\s*(?:[{HAN}A-Z]|\\d+[.\u3001]))|(?<=[a-z)%])[.!?](?=[{HAN}])")
+"""A stop of Latin script that ends a sentence of Chinese, or stands before one ("正常.心影", "clear.双肺")."""
+
+_LIST_MARK = re.compile(rf"(?:^|(?<=\s))(?:(?:\d{{1,2}}[.)]|[-*\u2022])\s+(?=\S)|\d{{1,2}}[.\u3001](?=[{HAN}]))")
 _BARE_NUMBER = re.compile(r"^\(?\d{1,2}[.)]$")
 _BLANK = re.compile(r"\n\s*\n")
 _LINE = re.compile(r"\n")
@@ -64,7 +71,9 @@ def _sentences(text: str) -> list[str]:
     for match in _CANDIDATE.finditer(text):
         if match.end() < len(text) and _ends(text, match):
             cuts.append(match.end())
-    cuts.extend(match.end() for match in _GLUED.finditer(text) if not _abbreviation(text[: match.start()]))
+    for glued in (_GLUED, _BETWEEN):
+        cuts.extend(match.end() for match in glued.finditer(text) if not _abbreviation(text[: match.start()]))
+    cuts.extend(match.end() for match in _WIDE_STOP.finditer(text))
     parts: list[str] = []
     start = 0
     for cut in sorted(cuts):

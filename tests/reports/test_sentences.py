@@ -31,13 +31,28 @@ from engine.reports.sentences import spans, split
         ("Lungs are normal.The heart is large.", ("Lungs are normal.", "The heart is large.")),
         ("Compared to Jan. 3 there is no change.", ("Compared to Jan. 3 there is no change.",)),
         ("Pneumonia? No effusion!", ("Pneumonia?", "No effusion!")),
+        ("双肺清晰。心影不大！有积液？无；膈面光整", ("双肺清晰。", "心影不大！", "有积液？", "无；", "膈面光整")),
+        ("结节约3.5cm，与前片相比未见变化。", ("结节约3.5cm，与前片相比未见变化。",)),
+        ("1、双肺清晰。2、心影正常。", ("1、双肺清晰。", "2、心影正常。")),
+        ("1.双肺清晰\n2.心影正常", ("1.双肺清晰", "2.心影正常")),
+        ("心影大小正常.膈面光整.", ("心影大小正常.", "膈面光整.")),
+        ("报告写“正常。”心影不大。", ("报告写“正常。”", "心影不大。")),
+        (
+            "Lungs are clear. 双肺清晰。No effusion.无积液。",
+            ("Lungs are clear.", "双肺清晰。", "No effusion.", "无积液。"),
+        ),
+        ("Dr.王 was called. 右侧PICC尖端位于T5.5水平。", ("Dr.王 was called.", "右侧PICC尖端位于T5.5水平。")),
     ],
 )
 def test_split(text: str, expected: tuple[str, ...]) -> None:
     assert split(text) == expected
 
 
-REPORTISH = st.text(alphabet="abT. 1\n,;:()-?!\u00e9\u2028\t", max_size=120) | st.text(max_size=60)
+REPORTISH = (
+    st.text(alphabet="abT. 1\n,;:()-?!\u00e9\u2028\t", max_size=120)
+    | st.text(alphabet="双肺。；！？”、（） .1T\n", max_size=60)
+    | st.text(max_size=60)
+)
 
 
 @given(REPORTISH)
