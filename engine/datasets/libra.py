@@ -5,8 +5,11 @@
     {"question_id", "prompt", "text", "answer_id", "model_id", "metadata"}
 
 Samples and questions may also say whom they are about: "patient", "study", "view", "sex", "age" (`About`), of what
-kind the question is ("question_type") and what was reported of the prior ("prior_report"); questions also whether their
-answer is open or closed ("answer_type"). Libra's own code passes over these keys.
+kind the question is ("question_type"), whether its answer is open or closed ("answer_type") and what was reported of
+the prior ("prior_report"). Libra's own code passes over these keys.
+
+Training files in LLaMA-Factory's sharegpt and alpaca forms are read as well (`layouts`), and everything that reads
+samples takes them. Their <image> are put before the first question, one for all images, as Libra has it.
 
 Everything wrong in a file is reported at once, row by row (`DatasetError.rows`); what is returned is valid. Image paths
 are relative to a folder of the caller's choice (by default the file's own) and never leave it; addresses are refused.
@@ -23,9 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.datasets import layouts
+from engine.datasets.layouts import Layout
 from engine.errors import DatasetError
 
-IMAGE_TEXT = "<image>"
+IMAGE_TEXT = layouts.IMAGE_TEXT
+MARKER = f"{IMAGE_TEXT}\n"
+"""How the first question of a training sample begins."""
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 Row = TypeVar("Row")
@@ -60,8 +67,8 @@ UNSAID = About()
 class TrainingSample:
     """One conversation about one image or two (current, then prior). ``turns`` are (question, answer) pairs.
 
-    ``kind`` is what sort of question it is, as its data set names it, ``prior_report`` what was reported of the prior;
-    "" where that is not said.
+    ``kind`` is what sort of question it is, as its data set names it, ``prior_report`` what was reported of the prior,
+    ``form`` its "answer_type"; "" where that is not said.
     """
 
     id: str
@@ -70,6 +77,7 @@ class TrainingSample:
     about: About = UNSAID
     kind: str = ""
     prior_report: str = ""
+    form: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,19 +147,28 @@ class Answer:
         )
 
 
-def read_training(file: Path, images: Path | None = None) -> list[TrainingSample]:
-    """The samples of a training or validation file, in its order.
+def read_training(
+    file: Path,
+    images: Path | None = None,
+    *,
+    layout: Layout | None = None,
+    system: layouts.Settled = "refuse",
+) -> list[TrainingSample]:
+    """The samples of a training or validation file, in its order; those of LLaMA-Factory's forms may lack an id.
 
     Args:
         file: a JSON list of samples, or one sample a line where its name ends in ".jsonl".
         images: the folder image paths are relative to; the file's own folder if None.
+        layout: the names its rows use, where they are known; else each row tells its own.
+        system: what becomes of system messages.
 
     Raises:
         DatasetError: the file is not such a list, or some of its rows break the format (all of them are named).
     """
     folder = images or file.parent
     rows = _lines(file) if file.suffix.lower() == ".jsonl" else enumerate(_listed(file), 1)
-    return _collect(file, rows, lambda row: as_sample(row, folder), lambda sample: sample.id)
+    named = ((number, layouts.settled(layouts.identified(row, number, layout), layout, system)) for number, row in rows)
+    return _collect(file, named, lambda row: as_sample(row, folder, layout), lambda sample: sample.id)
 
 
 def read_questions(file: Path, images: Path | None = None) -> list[Question]:
@@ -204,31 +221,33 @@ def training_row(sample: TrainingSample, folder: Path) -> dict[str, Any]:
         for turn in sample.turns
         for speaker, value in zip(("human", "gpt"), turn, strict=True)
     ]
-    row = {"id": sample.id, "image": _names(sample.images, folder), "conversations": conversation}
-    return row | sample.about.keys() | _further(sample)
+    names = image_names(sample.images, folder)
+    row = {"id": sample.id, "image": names[0] if len(names) == 1 else names, "conversations": conversation}
+    return row | further_keys(sample)
 
 
 def question_row(question: Question, folder: Path) -> dict[str, Any]:
     """A question as an object of an evaluation file, its images relative to ``folder``."""
+    names = image_names(question.images, folder)
     row: dict[str, Any] = {
         "question_id": question.id,
-        "image": _names(question.images, folder),
+        "image": names[0] if len(names) == 1 else names,
         "text": question.text,
     }
     if question.reference is not None:
         row["reference"] = question.reference
-    form = {"answer_type": question.form} if question.form else {}
-    return row | question.about.keys() | form | _further(question)
+    return row | further_keys(question)
 
 
-def _names(images: Sequence[Path], folder: Path) -> str | list[str]:
-    posix = [os.path.relpath(image, folder).replace(os.sep, "/") for image in images]
-    return posix[0] if len(posix) == 1 else posix
+def image_names(images: Sequence[Path], folder: Path) -> list[str]:
+    """Images as files name them: relative to ``folder``, with slashes."""
+    return [os.path.relpath(image, folder).replace(os.sep, "/") for image in images]
 
 
-def _further(row: TrainingSample | Question) -> dict[str, str]:
+def further_keys(row: TrainingSample | Question) -> dict[str, Any]:
     """The keys that a row has only where something is said under them."""
-    return {key: text for key, text in (("question_type", row.kind), ("prior_report", row.prior_report)) if text}
+    said = (("answer_type", row.form), ("question_type", row.kind), ("prior_report", row.prior_report))
+    return row.about.keys() | {key: text for key, text in said if text}
 
 
 def _listed(file: Path) -> list[object]:
@@ -305,16 +324,15 @@ def _text(record: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _images(record: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
-    value = record.get("image")
+def _images(value: object, folder: Path, key: str = "image") -> tuple[Path, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not 1 <= len(names) <= 2 or not all(map(_named, names)):
-        raise ValueError("'image' must be a path or a list of one or two paths")
-    return tuple(_inside(folder, name) for name in names)
+        raise ValueError(f"'{key}' must be a path or a list of one or two paths")
+    return tuple(inside(folder, name) for name in names)
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """The path of an image below ``folder``; absolute paths are taken as they are, addresses and climbing refused."""
+def inside(folder: Path, name: str) -> Path:
+    """The path of an image below ``folder``; absolute ones are as they are. ValueError for addresses and climbing."""
     if _SCHEME.match(name) and not re.match(r"^[A-Za-z]:[\\/]", name):
         raise ValueError("an image must be a file, not an address")
     if "\0" in name:
@@ -368,23 +386,36 @@ def _optional(record: Mapping[str, Any], key: str) -> str:
     return value or ""
 
 
-def as_sample(row: object, folder: Path) -> TrainingSample:
+def as_sample(row: object, folder: Path, layout: Layout | None = None) -> TrainingSample:
     """The sample that a parsed row states, its images below ``folder``. Raises ValueError with the first fault."""
     record = _object(row)
-    conversation = record.get("conversations")
-    if not isinstance(conversation, list) or not conversation or len(conversation) % 2:
-        raise ValueError("'conversations' must be pairs of a human and a gpt turn")
+    said = layouts.read(record, layout)
+    layout, turns = said.layout, said.turns
+    for _, reason in said.refused():
+        raise ValueError(reason)
+    if not isinstance(turns, list) or not turns or len(turns) % 2:
+        raise ValueError(f"'{layout.messages}' must be pairs of a {layout.user} and a {layout.assistant} turn")
     values: list[str] = []
-    for position, turn in enumerate(conversation):
-        speaker = ("human", "gpt")[position % 2]
-        if not isinstance(turn, dict) or turn.get("from") != speaker:
+    for position, turn in enumerate(turns):
+        speaker = (layout.user, layout.assistant)[position % 2]
+        if not isinstance(turn, dict) or turn.get(layout.role) != speaker:
             raise ValueError(f"turn {position + 1} must be from '{speaker}'")
-        values.append(_text(turn, "value"))
-    if values[0].count(IMAGE_TEXT) != 1 or any(IMAGE_TEXT in value for value in values[1:]):
-        raise ValueError(f"the first human turn, and only it, must hold one {IMAGE_TEXT}")
-    turns = tuple(zip(values[::2], values[1::2], strict=True))
-    said = _about(record), _kind(record), _prior_report(record)
-    return TrainingSample(_identity(record, "id"), _images(record, folder), turns, *said)
+        values.append(_text(turn, layout.content))
+    images = _images(said.images, folder, layout.images)
+    marks = layout.marks(len(images))
+    if values[0].count(IMAGE_TEXT) != marks or any(IMAGE_TEXT in value for value in values[1:]):
+        raise ValueError(f"the first {layout.user} turn, and only it, must hold {_marks(marks, layout)}")
+    if layout.each:
+        if any(mark in value for mark in layouts.MEDIA for value in values):
+            raise ValueError(f"a turn holds {' or '.join(layouts.MEDIA)}")
+        values[0] = MARKER + layouts.question(values[0])
+    pairs = tuple(zip(values[::2], values[1::2], strict=True))
+    further = _about(record), _kind(record), _prior_report(record), _optional(record, "answer_type")
+    return TrainingSample(_identity(record, "id"), images, pairs, *further)
+
+
+def _marks(marks: int, layout: Layout) -> str:
+    return f"{marks} {IMAGE_TEXT}, one for each image" if layout.each else f"one {IMAGE_TEXT}"
 
 
 def as_question(row: object, folder: Path) -> Question:
@@ -394,8 +425,8 @@ def as_question(row: object, folder: Path) -> Question:
     if reference is not None and not isinstance(reference, str):
         raise ValueError("'reference' must be a text")
     identity, text = _identity(record, "question_id"), _text(record, "text")
-    said = _about(record), _kind(record), _prior_report(record)
-    return Question(identity, _images(record, folder), text, reference, *said, _optional(record, "answer_type"))
+    said = _about(record), _kind(record), _prior_report(record), _optional(record, "answer_type")
+    return Question(identity, _images(record.get("image"), folder), text, reference, *said)
 
 
 def _reference(row: object) -> tuple[str, Reference]:

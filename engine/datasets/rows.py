@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.datasets.layouts import identified
+
 Form = Literal["training", "evaluation"]
 Fault = tuple[int, str, str]
 """Row (0: the file as a whole), kind and reason."""
@@ -52,16 +54,15 @@ def read_raw(file: Path) -> RawFile:
     form: Form = "evaluation" if sum(map(_asks, rows)) * 2 > len(rows) else "training"
     if form == "evaluation" and file.suffix.lower() != ".jsonl":
         faults.append((0, NO_FORM, "questions are read from JSON Lines: one object a line, in a file named .jsonl"))
-    if rows and all(isinstance(row, dict) and "messages" in row and "conversations" not in row for _, row in rows):
-        faults.append((0, NO_FORM, "these are samples in LLaMA-Factory's sharegpt form, not in Libra's"))
-        rows = []
-    elif not rows and not faults:
+    if not rows and not faults:
         faults.append((0, NO_FORM, "the file holds no rows"))
     faults.extend(
         (number, KEY_TWICE, f"the key '{key}' is given twice; the last one counts")
         for number, row in rows
         for key in _twice(row)
     )
+    if form == "training":
+        rows = [(number, identified(row, number)) for number, row in rows]
     return RawFile(form, tuple(rows), tuple(faults))
 
 

@@ -16,6 +16,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from engine.datasets import layouts
+from engine.datasets.layouts import Said
 from engine.datasets.libra import IMAGE_TEXT, Question, TrainingSample
 from engine.datasets.rows import Form
 
@@ -31,7 +33,6 @@ REPEATED_SHARE = 0.05
 REPEATED_WORDS = 5
 """An answer of so many words is repeated too often when so many rows, and this share of all, have it."""
 
-ROLES = ("human", "gpt")
 _SEXES = ("M", "F", "O", "")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:(?!\\)")
 _CURRENT_DATE = ("date", "study_date", "StudyDate")
@@ -46,8 +47,14 @@ def of_row(row: object, form: Form) -> Iterator[Found]:
     key = "id" if form == "training" else "question_id"
     if not identity(row, form):
         yield "no-id", f"'{key}' is missing, or neither a text nor a number"
-    yield from _images(row.get("image"))
-    yield from _conversation(row.get("conversations")) if form == "training" else _question(row)
+    if form == "training":
+        said = layouts.read(row)
+        yield from _images(said.images, said.layout.images)
+        yield from said.refused()
+        yield from _conversation(said)
+    else:
+        yield from _images(row.get("image"))
+        yield from _question(row)
     yield from _about(row)
 
 
@@ -57,16 +64,16 @@ def identity(row: Mapping[str, Any], form: Form) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def _images(value: object) -> Iterator[Found]:
+def _images(value: object, key: str = "image") -> Iterator[Found]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names:
-        yield "no-image", "'image' is missing; it is a path, or a list of current and prior"
+        yield "no-image", f"'{key}' is missing; it is a path, or a list of current and prior"
         return
     if len(names) > 2:
         yield "too-many-images", f"{len(names)} images; there can be a current one and a prior"
     for name in names:
         if not isinstance(name, str) or not name:
-            yield "no-image", "'image' holds something that is not a path"
+            yield "no-image", f"'{key}' holds something that is not a path"
         elif _SCHEME.match(name):
             yield "image-path", "the image is an address; images must be files"
         elif "\0" in name:
@@ -75,50 +82,76 @@ def _images(value: object) -> Iterator[Found]:
             yield "image-path", "the image's path climbs out of its folder with '..'"
 
 
+def image_names(row: object) -> tuple[str, ...]:
+    """The images that a row of any form names, as far as they are texts; how many it names tells whether all are."""
+    value = layouts.read(row).images if isinstance(row, dict) else None
+    names = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return tuple(name for name in names if isinstance(name, str))
+
+
 def image_paths(row: object, folder: Path) -> tuple[Path, ...]:
     """The images of a row whose names can be used, whatever else is wrong with it; () for any other."""
-    value = row.get("image") if isinstance(row, dict) else None
+    value = layouts.read(row).images if isinstance(row, dict) else None
     if any(_images(value)):
         return ()
-    names = [value] if isinstance(value, str) else list(value or ())
-    return tuple(folder / name for name in names)
+    return tuple(folder / name for name in image_names(row))
 
 
-def _conversation(turns: object) -> Iterator[Found]:
+def _conversation(said: Said) -> Iterator[Found]:
+    layout, turns = said.layout, said.turns
     if not isinstance(turns, list) or not turns:
-        yield "no-conversation", "'conversations' is missing or empty"
+        yield "no-conversation", f"'{layout.messages}' is missing or empty"
         return
-    speakers = [turn.get("from") if isinstance(turn, dict) else None for turn in turns]
-    if speakers[0] != "human":
-        yield "first-turn", f"the first turn is from {_named(speakers[0])}, and must be from 'human'"
+    roles = layout.user, layout.assistant
+    speakers = [turn.get(layout.role) if isinstance(turn, dict) else None for turn in turns]
+    if speakers[0] != layout.user:
+        yield "first-turn", f"the first turn is from {_named(speakers[0])}, and must be from '{layout.user}'"
     for number, speaker in enumerate(speakers[1:], 2):
-        expected = ROLES[(number - 1) % 2]
-        if speaker not in ROLES:
-            yield "roles", f"turn {number} is from {_named(speaker)}; the roles are 'human' and 'gpt', in turns"
+        expected = roles[(number - 1) % 2]
+        if speaker not in roles:
+            both = f"'{layout.user}' and '{layout.assistant}'"
+            yield "roles", f"turn {number} is from {_named(speaker)}; the roles are {both}, in turns"
         elif speaker != expected:
             yield "roles", f"turn {number} is from '{speaker}' and must be from '{expected}'"
-    if "gpt" not in speakers:
-        yield "no-answer", "no turn is from 'gpt': there is nothing to learn"
+    if layout.assistant not in speakers:
+        yield "no-answer", f"no turn is from '{layout.assistant}': there is nothing to learn"
     elif len(turns) % 2:
         yield "no-answer", "the last question has no answer"
-    yield from _values(turns)
+    yield from _values(turns, said)
 
 
-def _values(turns: Sequence[object]) -> Iterator[Found]:
+def _values(turns: Sequence[object], said: Said) -> Iterator[Found]:
+    layout = said.layout
     for number, turn in enumerate(turns, 1):
-        value = turn.get("value") if isinstance(turn, dict) else None
+        value = turn.get(layout.content) if isinstance(turn, dict) else None
         kind, what = ("empty-question", "question") if number % 2 else ("empty-answer", "answer")
         if not isinstance(value, str):
             yield kind, f"turn {number} has no text"
             continue
         if not value.strip():
             yield kind, f"the {what} in turn {number} is empty"
-        marks = value.count(IMAGE_TEXT)
-        if number == 1 and marks != 1:
+        if number == 1:
+            yield from _first_marks(value, said)
+        elif IMAGE_TEXT in value:
+            yield "image-marks", f"turn {number} holds {IMAGE_TEXT}; only the first turn may"
+        if layout.each and any(mark in value for mark in layouts.MEDIA):
+            yield "media", f"turn {number} holds {' or '.join(layouts.MEDIA)}"
+
+
+def _first_marks(value: str, said: Said) -> Iterator[Found]:
+    """Whether the first turn holds as many <image> as its layout wants."""
+    marks, images = value.count(IMAGE_TEXT), said.images if isinstance(said.images, list) else [said.images]
+    if not said.layout.each:
+        if marks != 1:
             both = "; one stands for current and prior" if marks == 2 else ""
             yield "image-marks", f"the first turn holds {marks} {IMAGE_TEXT} and must hold one{both}"
-        elif number > 1 and marks:
-            yield "image-marks", f"turn {number} holds {IMAGE_TEXT}; only the first turn may"
+    elif marks != len(images):
+        yield "image-marks", f"the first turn holds {marks} {IMAGE_TEXT} for {len(images)} images; each has one"
+    elif marks:
+        try:
+            layouts.question(value)
+        except ValueError as fault:
+            yield "image-marks", str(fault)
 
 
 def _named(speaker: object) -> str:
@@ -129,8 +162,6 @@ def _question(row: Mapping[str, Any]) -> Iterator[Found]:
     text, reference = row.get("text"), row.get("reference")
     if not isinstance(text, str) or not text.strip():
         yield "empty-question", "'text', the question, is missing or empty"
-    if row.get("answer_type") is not None and not isinstance(row["answer_type"], str):
-        yield "bad-value", "'answer_type' is not a text"
     if reference is None:
         return
     if not isinstance(reference, str):
@@ -144,8 +175,9 @@ def _about(row: Mapping[str, Any]) -> Iterator[Found]:
         value = _first(row, keys)
         if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
             yield "bad-value", f"'{keys[0]}' is neither a text nor a number"
-    if row.get("question_type") is not None and not isinstance(row["question_type"], str):
-        yield "bad-value", "'question_type' is not a text"
+    for key in ("question_type", "answer_type"):
+        if row.get(key) is not None and not isinstance(row[key], str):
+            yield "bad-value", f"'{key}' is not a text"
     sex, age = row.get("sex"), row.get("age")
     if isinstance(sex, str) and sex.strip().upper()[:1] not in _SEXES:
         yield "odd-value", "'sex' is none of M, F and O"

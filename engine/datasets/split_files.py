@@ -17,13 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from engine.datasets.libra import IMAGE_TEXT, Question, TrainingSample, question_row, training_row
+from engine.datasets.libra import MARKER, Question, TrainingSample, question_row, training_row
 from engine.errors import UsageError
 
 FILES = {"train": "train.json", "validate": "validate.json", "test": "test.jsonl"}
 SUMMARY = "preparation.json"
-MARKER = f"{IMAGE_TEXT}\n"
-"""How the first question of a training sample begins."""
 
 
 class Tally:
@@ -110,7 +108,8 @@ class SplitFiles:
             return
         for asked, answer in sample.turns:
             text = asked.removeprefix(MARKER)
-            question = Question(sample.id, sample.images, text, answer, sample.about, sample.kind, sample.prior_report)
+            said = sample.about, sample.kind, sample.prior_report, sample.form
+            question = Question(sample.id, sample.images, text, answer, *said)
             stream.write(json.dumps(question_row(question, self._images), ensure_ascii=False) + "\n")
 
     def summarise(self, inputs: Iterable[Path], choice: Mapping[str, Any], tally: Tally) -> dict[str, Any]:

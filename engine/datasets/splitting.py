@@ -151,9 +151,8 @@ def as_questions(samples: Iterable[TrainingSample]) -> list[Question]:
         for number, (asked, answer) in enumerate(sample.turns, 1):
             name = sample.id if number == 1 else f"{sample.id}#{number}"
             text = asked.replace(IMAGE_TEXT, "").strip()
-            questions.append(
-                Question(name, sample.images, text, answer, sample.about, sample.kind, sample.prior_report)
-            )
+            said = sample.about, sample.kind, sample.prior_report, sample.form
+            questions.append(Question(name, sample.images, text, answer, *said))
     return questions
 
 
@@ -182,7 +181,7 @@ def write(
     taken = [name for name in (*FILES.values(), "split.json") if (output / name).exists()]
     if taken:
         raise UsageError(f"'{output.name}' already holds {', '.join(taken)}. Choose another folder.")
-    folder = _reachable(output, images)
+    folder = reachable(output, images)
     held_out: tuple[Part, ...] = ("validation", "test")
     questions = {name: as_questions(made.parts[name]) for name in held_out}
     for name, asked in questions.items():
@@ -206,6 +205,6 @@ def write(
     return written
 
 
-def _reachable(output: Path, images: Path) -> Path:
+def reachable(output: Path, images: Path) -> Path:
     """The folder image paths are written relative to: the parts' own if all images lie below it, else the images'."""
     return output if images.resolve().is_relative_to(output.resolve()) else images

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.datasets.json_list import is_list, read_list
-from engine.datasets.libra import IMAGE_TEXT, About, TrainingSample
+from engine.datasets.libra import IMAGE_TEXT, MARKER, About, TrainingSample
 from engine.datasets.mimic.tables import FRONTAL, folder_of, is_dicom, root, split_name, view_of
-from engine.datasets.split_files import MARKER, SplitFiles, Tally
+from engine.datasets.split_files import SplitFiles, Tally
 from engine.datasets.tables import Faults, Told, read_rows, whole_number
 from engine.errors import DatasetError, InputError, UsageError
 

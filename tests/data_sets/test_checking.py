@@ -201,9 +201,7 @@ def test_lines_that_are_no_json_do_not_hide_the_others(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "7", '[{"messages": [], "images": []}]', "[" * 100_000, '[{"id": ' + "9" * 5000 + "}]"]
-)
+@pytest.mark.parametrize("text", ["", "[]", "{}", "7", "[" * 100_000, '[{"id": ' + "9" * 5000 + "}]"])
 def test_files_that_are_none_are_refused_in_a_row_of_their_own(folder: Path, text: str) -> None:
     (folder / "t.json").write_text(text)
     checked = check(folder / "t.json")

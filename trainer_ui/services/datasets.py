@@ -1,7 +1,8 @@
 """The data sets of this machine: folders under ``home()/data``, and files elsewhere that the user has named.
 
-A data file is one in Libra's formats: samples to train on (JSON or JSON Lines) or questions (JSON Lines). Its rows are
-counted, not checked: that is what the command ``data validate`` is for. Images are read by nobody here.
+A data file holds samples to train on (JSON or JSON Lines, in Libra's form or in those of LLaMA-Factory) or questions in
+Libra's form (JSON Lines). Its rows are counted, not checked: that is what the command ``data validate`` is for. Images
+are read by nobody here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Whole = Literal["whole", "being made", "unfinished"]
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")
 _CHUNK = 4 << 20
 _HEAD = 256 << 10
-_TURNS = b'"conversations"'
+_TURNS = (b'"conversations"', b'"messages"', b'"instruction"')
+"""Keys that every sample has once: Libra's, and those of LLaMA-Factory's forms."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _looked_at(path: str, size: int, changed: int) -> tuple[Form | None, int, bo
         form = _form(path, head)
         if form is None:
             return None, 0, False
-        mark = b"\n" if path.endswith(".jsonl") else _TURNS
+        mark = b"\n" if path.endswith(".jsonl") else _mark(head)
         file.seek(0)
         rows, before = 0, b""
         while chunk := file.read(_CHUNK):
@@ -222,7 +224,13 @@ def _form(path: str, head: bytes) -> Form | None:
         except (ValueError, RecursionError):
             return None
         keys = row.keys() if isinstance(row, dict) else set()
-        if "conversations" in keys:
+        if keys & {turns.decode().strip('"') for turns in _TURNS}:
             return "training"
         return "questions" if {"question_id", "image", "text"} <= keys else None
-    return "training" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") and _TURNS in head else None
+    return "training" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[") and _mark(head) else None
+
+
+def _mark(head: bytes) -> bytes:
+    """The key that the rows of a list are counted by: the first there is; b"" where there is none."""
+    found = {head.find(turns): turns for turns in _TURNS if turns in head}
+    return found[min(found)] if found else b""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from engine.datasets import rules
+from engine.datasets import layouts, rules
 from engine.datasets.libra import Question, TrainingSample, as_question, as_sample
 from engine.datasets.rows import Form as Raw
 from engine.errors import InputError
@@ -99,7 +99,7 @@ class RowIndex:
     def _row(self, place: int, raw: bytes) -> Row:
         number = self.numbers[place]
         try:
-            row = json.loads(raw.decode("utf-8", "replace"))
+            row = layouts.identified(json.loads(raw.decode("utf-8", "replace")), number)
         except (ValueError, RecursionError):
             return Row(number, "", None, ("not a line of JSON",))
         form: Raw = "training" if self.form == "training" else "evaluation"
@@ -172,7 +172,7 @@ def _indexed(path: Path, images: Path, form: Form, stamp: tuple[int, int]) -> Ro
     kept: dict[str, str] = {}
     try:
         for number, start, end, row in _lines(data) if path.suffix == ".jsonl" else _members(data):
-            named = _named(row)
+            named = rules.image_names(row)
             view = _view(row)
             rows.numbers.append(number)
             rows.offsets.append(start)
@@ -220,11 +220,6 @@ def _members(data: bytes) -> Iterator[tuple[int, int, int, object]]:
         number += 1
         yield number, place, end, row
         place = end
-
-
-def _named(row: object) -> list[str]:
-    value = row.get("image") if isinstance(row, dict) else None
-    return [name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)]
 
 
 def _view(row: object) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.datasets.libra import IMAGE_TEXT, About, TrainingSample
+from engine.datasets.libra import IMAGE_TEXT, MARKER, About, TrainingSample
 from engine.datasets.mimic import priors
 from engine.datasets.mimic.sections import read_report
 from engine.datasets.mimic.tables import (
@@ -26,7 +26,7 @@ from engine.datasets.mimic.tables import (
     read_splits,
     root,
 )
-from engine.datasets.split_files import MARKER, SplitFiles, Tally
+from engine.datasets.split_files import SplitFiles, Tally
 from engine.drafting.question import CONTEXT, SECTIONS
 from engine.errors import DatasetError, InputError, UsageError
 
