@@ -1,29 +1,26 @@
 """A judge behind an address that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama and others.
 
 **Texts leave this process.** To an address of this machine they go without asking, to any other only with the user's
-consent (``anywhere``). A connection is made to the address given and to no other: no proxy of the environment is used
-and no redirection followed. A key comes from the environment variable `KEY` alone and is kept nowhere.
+consent (``anywhere``). How they go, and what a connection may not do: engine.remote.transport. A key comes from the
+environment variable `KEY` alone.
 
 The judge is asked at temperature 0 and, where the server knows how, held to the JSON schema of a verdict.
 """
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
-import json
 import logging
-import os
-import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from engine.errors import ModelError, UsageError
 from engine.evaluation.judge.asking import Declined
 from engine.evaluation.judge.verdict import SCHEMA, Message
+from engine.remote.address import Address, is_address, parsed
+from engine.remote.transport import Transport, Unanswered
+
+__all__ = ["KEY", "Endpoint", "address", "allowed", "is_address"]
 
 log = logging.getLogger(__name__)
 
@@ -33,52 +30,16 @@ KEY = "INTERVAL_JUDGE_KEY"
 TIMEOUT_S = 300.0
 """For one reply; a large model on a processor takes its time."""
 
-CONNECT_S = 10.0
 WAITS_S = (1.0, 4.0, 15.0)
 """Between tries where the server is busy or does not answer."""
 
 TOKENS = 2048
 """Of a reply at most: thoughts count."""
 
-LARGEST = 4_000_000
-"""Bytes of a reply at most."""
-
 _FORMAT = {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": SCHEMA}}
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _UNKNOWN_OPTION = frozenset({400, 404, 415, 422, 501})
 """What servers say to a response_format they do not know."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a judge is: scheme, host and port, and the path before ``/chat/completions``."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def place(self) -> str:
-        """Host and port, for people and for the judge's id."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def local(self) -> bool:
-        """Whether it is this machine, without asking anybody what a name means."""
-        if self.host == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return bool((mapped or address).is_loopback)
-
-
-def is_address(word: str) -> bool:
-    """Whether a judge is named by an address, and not by a folder."""
-    return word.lower().startswith(("http://", "https://"))
 
 
 def address(url: str) -> Address:
@@ -87,20 +48,7 @@ def address(url: str) -> Address:
     Raises:
         UsageError: it is none, or holds a user's name, a password or a query, which would be written into files.
     """
-    wrong = "That is no address of a judge; one is http://127.0.0.1:8000/v1."
-    try:
-        parts: SplitResult = urlsplit(url.strip())
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        host = (parts.hostname or "").rstrip(".")
-        host.encode("idna")
-    except ValueError as cause:
-        raise UsageError(wrong) from cause
-    if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(wrong)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise UsageError(f"The address of a judge holds no name, password or query; its key goes into {KEY}.")
-    path = parts.path.rstrip("/").removesuffix("/chat/completions")
-    return Address(parts.scheme, host, port, path or "/v1")
+    return parsed(url, "a judge", KEY)
 
 
 def allowed(url: str, *, anywhere: bool) -> Address:
@@ -129,6 +77,7 @@ class Endpoint:
 
     def __init__(self, url: str, model: str = "", *, anywhere: bool = False) -> None:
         self._address = allowed(url, anywhere=anywhere)
+        self._transport = Transport(self._address, KEY, TIMEOUT_S)
         self._bound = True
         self._model = model or self._only_model()
         self.id = f"{self._model} at {self._address.place}"
@@ -139,7 +88,7 @@ class Endpoint:
         place, what = self._address.place, "Questions, reference answers and answers"
         if self._address.local:
             return f"{what} are sent to the program that listens at {place} on this machine."
-        open_to_all = "" if self._address.scheme == "https" else " over a connection that is not encrypted"
+        open_to_all = "" if self._address.encrypted else " over a connection that is not encrypted"
         return f"{what} LEAVE THIS MACHINE: they are sent to {place}{open_to_all}."
 
     def reply(self, messages: Sequence[Message]) -> str:
@@ -212,32 +161,15 @@ class Endpoint:
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, *, last: bool = True) -> tuple[int, object]:
         """One request; status 0 where there was no answer and it is not the ``last`` try."""
-        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "Interval"}
-        if secret := os.environ.get(KEY, "").strip():
-            headers["Authorization"] = f"Bearer {secret}"
-        kind = http.client.HTTPSConnection if self._address.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._address.host, self._address.port, timeout=CONNECT_S)
+        place = self._address.place
         try:
-            connection.connect()
-            connection.sock.settimeout(TIMEOUT_S)
-            data = None if body is None else json.dumps(body).encode()
-            connection.request(method, self._address.path + path, data, headers)
-            response = connection.getresponse()
-            return response.status, _parsed(response.read(LARGEST))
-        except ssl.SSLCertVerificationError as cause:
-            raise ModelError(f"The certificate of the judge at {self._address.place} cannot be verified.") from cause
-        except (OSError, http.client.HTTPException) as cause:
-            if not last:
+            reply = self._transport.send(method, path, body)
+        except Unanswered as cause:
+            if cause.fault == "certificate":
+                raise ModelError(f"The certificate of the judge at {place} cannot be verified.") from cause
+            if not last and cause.fault != "large":
                 return 0, None
             raise ModelError(
-                f"The judge at {self._address.place} does not answer. Is its server running? What was judged is kept."
+                f"The judge at {place} does not answer. Is its server running? What was judged is kept."
             ) from cause
-        finally:
-            connection.close()
-
-
-def _parsed(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+        return reply.status, reply.content
