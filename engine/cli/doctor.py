@@ -77,6 +77,7 @@ def examine() -> Iterator[Check]:
     yield _history()
     yield _models()
     yield _wordnet()
+    yield _typeface()
 
 
 def _python() -> Check:
@@ -198,3 +199,16 @@ def _wordnet() -> Check:
     if found is None:
         return Check("wordnet", Status.NOTE, f"not installed, so there is no METEOR among the scores: {wordnet.GET}")
     return Check("wordnet", Status.OK, f"{found} for METEOR")
+
+
+def _typeface() -> Check:
+    if find_spec("reportlab") is None:
+        return Check("chinese", Status.NOTE, "unknown, because reportlab is absent")
+    from engine.reports import typeface
+
+    found = typeface.east_asian()
+    if found is None:
+        return Check(
+            "chinese", Status.NOTE, f"no typeface, so that reports in Chinese cannot be printed: {typeface.GET}"
+        )
+    return Check("chinese", Status.OK, f"{found} for the PDF of reports in Chinese")

@@ -28,6 +28,7 @@ from engine import paths
 DEBIAN_PACKAGES = {
     "chromium": "/usr/bin/chromium",
     "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    "fonts-droid-fallback": "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
     "wordnet-base": "/usr/share/wordnet/data.noun",
 }
 

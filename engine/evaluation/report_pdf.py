@@ -8,15 +8,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
-from reportlab.graphics.shapes import Circle, Drawing, Line, String
+from reportlab.graphics.shapes import Circle, Drawing, Group, Line, String
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_LEFT
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
@@ -110,7 +108,7 @@ def _short(block: Text | Table | Chart) -> list[Flowable]:
 
 
 def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
-    return Paragraph(escape(typeface.printable(text)[0]), style)
+    return Paragraph(typeface.markup(text, style.fontName), style)
 
 
 def _table(table: Table) -> Grid:
@@ -134,9 +132,9 @@ def _widths(table: Table) -> list[float]:
     wanted = []
     for column in range(len(table.head)):
         texts = [(table.head[column], BOLD)] + [(row[column], PLAIN) for row in table.rows]
-        longest = max(stringWidth(typeface.printable(text)[0], font, 7.8) for text, font in texts)
-        words = max((stringWidth(word, BOLD, 7.8) for word in table.head[column].split()), default=0)
-        head_alone = max((stringWidth(row[column], PLAIN, 7.8) for row in table.rows), default=0)
+        longest = max(typeface.width(text, 7.8, font) for text, font in texts)
+        words = max((typeface.width(word, 7.8, BOLD) for word in table.head[column].split()), default=0)
+        head_alone = max((typeface.width(row[column], 7.8) for row in table.rows), default=0)
         wide = longest if column == 0 else max(head_alone, words, min(longest, 70))
         wanted.append(min(wide, _WIDTH * 0.6) + 9)
     total = sum(wanted)
@@ -167,9 +165,14 @@ def _chart(chart: Chart) -> Drawing:
     return drawing
 
 
-def _label(x: float, y: float, text: str, anchor: str, ink: HexColor) -> String:
-    shown = typeface.printable(text)[0]
-    return String(x, y, shown, textAnchor=anchor, fontName=PLAIN, fontSize=8, fillColor=ink)
+def _label(x: float, y: float, text: str, anchor: str, ink: HexColor) -> Group:
+    """A text that begins, ends or has its middle at ``x``."""
+    x -= typeface.width(text, 8) * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+    label = Group()
+    for font, part in typeface.runs(text):
+        label.add(String(x, y, part, fontName=font, fontSize=8, fillColor=ink))
+        x += typeface.width(part, 8)
+    return label
 
 
 def _frame(canvas: Any, document: Document, total: int) -> None:
@@ -188,6 +191,7 @@ def _frame(canvas: Any, document: Document, total: int) -> None:
     canvas.line(_SIDE, 14 * mm, width - _SIDE, 14 * mm)
     canvas.setFont(PLAIN, 8)
     canvas.setFillColor(_GREY)
-    canvas.drawString(_SIDE, 9.5 * mm, typeface.printable(document.title)[0][:110])
+    typeface.draw(canvas, _SIDE, 9.5 * mm, document.title[:110], 8)
+    canvas.setFont(PLAIN, 8)
     canvas.drawRightString(width - _SIDE, 9.5 * mm, f"Page {canvas.getPageNumber()} of {total}")
     canvas.restoreState()

@@ -44,14 +44,18 @@ SCORES, TABLE, CASES, HTML, PDF = "scores.json", "scores.csv", "cases.jsonl", "r
 
 
 def write(found: Assessment, folder: Path) -> None:
-    """Write all five; each takes the place of an older one when it is complete."""
+    """Write all five; each takes the place of an older one when it is complete.
+
+    Raises:
+        ResourceError: a name is Chinese and the PDF has no typeface for it; all but the PDF is written.
+    """
     report = document(found, folder.resolve().name)
     _put(folder / SCORES, (json.dumps(plain(found), ensure_ascii=False, indent=1) + "\n").encode())
     _put(folder / CASES, "".join(case.to_line() for case in found.cases).encode())
     _put(folder / HTML, to_html(report).encode())
-    _put(folder / PDF, to_pdf(report))
     _write_table(folder / TABLE, found)
     _write_judged(found, folder)
+    _put(folder / PDF, to_pdf(report))  # at the end: a typeface may be missing for it
 
 
 def _write_judged(found: Assessment, folder: Path) -> None:

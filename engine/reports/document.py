@@ -14,9 +14,10 @@ from typing import Literal
 
 from engine.errors import UsageError
 from engine.reports import labels
+from engine.reports.language import joined
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_NUMBERED = re.compile(r"\d{1,2}[.)]\s")
+_NUMBERED = re.compile(r"\d{1,2}(?:[.)]\s|[.\u3001](?!\d))")
 _DIRECTION = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 
 
@@ -162,7 +163,7 @@ def _paragraphs(sentences: tuple[str, ...]) -> tuple[str, ...]:
     lines: list[str] = []
     for sentence in map(clean, sentences):
         if lines and not _NUMBERED.match(sentence):
-            lines[-1] = f"{lines[-1]} {sentence}".strip()
+            lines[-1] = joined(lines[-1], sentence)
         else:
             lines.append(sentence)
     return tuple(line for line in lines if line) or ("No text.",)

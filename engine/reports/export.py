@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import ResourceError
 from engine.reports import labels
 from engine.reports.document import ReportDocument, clean
+from engine.reports.lines import wrapped
 from engine.reports.printing import to_pdf
 
 __all__ = ["export", "to_pdf", "to_text"]
@@ -25,7 +25,7 @@ _MOST_COPIES = 1000
 
 
 def to_text(document: ReportDocument) -> str:
-    """The document as plain text, lines of at most 80 characters, ending with a line end."""
+    """The document as plain text, lines of at most 80 columns (lines.py), ending with a line end."""
     lines = [f"Interval - {labels.RESEARCH_LINE}"]
     lines += [labels.UNSIGNED_MARK] if not document.signed else []
     lines += [f"{labels.DEMO_MARK}. {labels.DEMO_LINE}"] if document.demonstration else []
@@ -38,8 +38,7 @@ def to_text(document: ReportDocument) -> str:
         lines.append("Written without a model.")
     else:
         lines += [f"{label}: {value}" for label, value in document.provenance.rows()]
-    wrapped = [textwrap.fill(line, _LINE_WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines]
-    return "\n".join(wrapped) + "\n"
+    return "\n".join(wrapped(line, _LINE_WIDTH) for line in lines) + "\n"
 
 
 def export(document: ReportDocument, folder: Path) -> tuple[Path, Path]:

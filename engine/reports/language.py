@@ -50,6 +50,12 @@ WIDE = HAN + OTHER_EAST_ASIAN + MARKS
 OPEN = "\u3008\u300a\u300c\u300e\u3010\u3014\u3016\u3018\u301a\uff08\uff3b\uff5b\u201c\u2018"
 """Marks that must not end a line."""
 
+CLOSE = (
+    "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\u3015\u3017\u3019\u301b"
+    "\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\uff3d\uff5d\u201d\u2019"
+)
+"""Marks that must not begin one."""
+
 _HAN = re.compile(f"[{HAN}]")
 _WORDS = re.compile(r"[A-Za-z][A-Za-z'-]*")
 _SPOKEN = re.compile(r"[A-Za-z]*[a-z]{3}")

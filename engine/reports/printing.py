@@ -1,21 +1,22 @@
 """A report document to a PDF: A4, one plain typeface, equal bytes for equal documents.
 
-Every page carries the research line, whose report it is and "page x of y"; an unsigned one carries a watermark, one
-that a demonstration model drafted its mark. All text is literal: markup in a name is printed as it stands.
+Chinese is printed in a font of this machine (``typeface``), so that equal bytes are made where that one is the same;
+its lines break between any two characters. Every page carries the research line, whose report it is and "page x of
+y"; an unsigned one carries a watermark, one that a demonstration model drafted its mark. All text is literal: markup in
+a name is printed as it stands.
 """
 
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
@@ -32,6 +33,8 @@ from reportlab.platypus import (
 
 from engine.reports import labels, typeface
 from engine.reports.document import ReportDocument, clean, person
+from engine.reports.language import CHINESE, written_in
+from engine.reports.lines import broken
 from engine.reports.typeface import BOLD, PLAIN
 
 _INK, _GREY, _RULE, _WASH, _ALERT = (
@@ -39,6 +42,7 @@ _INK, _GREY, _RULE, _WASH, _ALERT = (
 )
 _LEFT, _RIGHT, _TOP, _BOTTOM = 22 * mm, 22 * mm, 25 * mm, 25 * mm
 _WIDTH = A4[0] - _LEFT - _RIGHT
+_FOOTER = 8
 
 _BODY = ParagraphStyle("body", fontName=PLAIN, fontSize=10.5, leading=15.5, textColor=_INK)
 _HEADING = ParagraphStyle(
@@ -70,11 +74,33 @@ class _Text:
 
     def paragraph(self, text: str, style: ParagraphStyle) -> Paragraph:
         """A paragraph of literal text."""
-        return Paragraph(escape(self.line(text)), style)
+        shown = self.line(text)
+        return (
+            _Wide(shown, style) if typeface.is_wide(shown) else Paragraph(typeface.markup(shown, style.fontName), style)
+        )
+
+
+class _Wide(Paragraph):  # type: ignore[misc]
+    """A paragraph with Chinese in it; reportlab's own breaking of such lines lets them begin with any mark."""
+
+    def __init__(self, text: str, style: ParagraphStyle) -> None:
+        super().__init__(typeface.markup(text, style.fontName), style)
+        self._literal = text
+
+    def wrap(self, width: float, height: float) -> Any:
+        """The lines for this width."""
+        style = self.style
+        lines = broken(self._literal, width, partial(typeface.width, size=style.fontSize, font=style.fontName))
+        self.frags = Paragraph("<br/>".join(typeface.markup(line, style.fontName) for line in lines), style).frags
+        return super().wrap(width, height)
 
 
 def to_pdf(document: ReportDocument) -> bytes:
-    """The document as PDF. The same document gives the same bytes on every machine."""
+    """The document as PDF. The same document gives the same bytes wherever it is printed with the same fonts.
+
+    Raises:
+        ResourceError: it has Chinese in it, and there is no typeface for that.
+    """
     pages = _build(document, total=0)[1]  # the first pass only counts the pages
     return _build(document, total=pages)[0]
 
@@ -91,7 +117,7 @@ def _build(document: ReportDocument, total: int) -> tuple[bytes, int]:
         author="Interval",
         subject=labels.RESEARCH_LINE,
         creator="Interval",
-        lang="en",
+        lang="zh" if written_in(_words(document)) == CHINESE else "en",
         invariant=1,
     )
 
@@ -102,6 +128,10 @@ def _build(document: ReportDocument, total: int) -> tuple[bytes, int]:
     template.addPageTemplates([PageTemplate(frames=[column], onPage=frame)])
     template.build(story)
     return stream.getvalue(), int(template.page)
+
+
+def _words(document: ReportDocument) -> str:
+    return " ".join(sentence for _, sentences in document.sections for sentence in sentences)
 
 
 def _story(document: ReportDocument, text: _Text) -> list[Flowable]:
@@ -208,7 +238,7 @@ def _frame(canvas: Any, document: ReportDocument, text: _Text, total: int) -> No
     canvas.setFillColor(_INK)
     canvas.setFont(BOLD, 12.5)
     canvas.drawString(_LEFT, height - 17 * mm, "Interval")
-    canvas.setFont(PLAIN, 8)
+    canvas.setFont(PLAIN, _FOOTER)
     canvas.setFillColor(_GREY)
     canvas.drawRightString(width - _RIGHT, height - 17 * mm, labels.RESEARCH_LINE)
     canvas.setStrokeColor(_RULE)
@@ -216,7 +246,8 @@ def _frame(canvas: Any, document: ReportDocument, text: _Text, total: int) -> No
     canvas.line(_LEFT, height - 20.5 * mm, width - _RIGHT, height - 20.5 * mm)
     canvas.line(_LEFT, 18 * mm, width - _RIGHT, 18 * mm)
     owner = " \u00b7 ".join(part for part in (clean(document.patient_id), person(document.patient_name)) if part)
-    canvas.drawString(_LEFT, 13.5 * mm, _fitted(text.line(owner or clean(document.report_id)), 50 * mm))
+    typeface.draw(canvas, _LEFT, 13.5 * mm, _fitted(text.line(owner or clean(document.report_id)), 50 * mm), _FOOTER)
+    canvas.setFont(PLAIN, _FOOTER)
     canvas.drawRightString(width - _RIGHT, 13.5 * mm, f"Page {canvas.getPageNumber()} of {total}")
     marks = [] if document.signed else [labels.UNSIGNED_MARK]
     marks += [labels.DEMO_MARK] if document.demonstration else []
@@ -238,8 +269,8 @@ def _watermark(canvas: Any, width: float, height: float) -> None:
 
 def _fitted(text: str, width: float) -> str:
     """``text`` cut with an ellipsis to ``width`` points in the footer's type."""
-    if stringWidth(text, PLAIN, 8) <= width:
+    if typeface.width(text, _FOOTER) <= width:
         return text
-    while text and stringWidth(text + "\u2026", PLAIN, 8) > width:
+    while text and typeface.width(text + "\u2026", _FOOTER) > width:
         text = text[:-1]
     return text.rstrip() + "\u2026"

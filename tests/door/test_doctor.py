@@ -25,7 +25,7 @@ def test_all_is_well_here(capsys: pytest.CaptureFixture[str], home: Path) -> Non
     assert status == 0
     assert list(checks) == [
         *("python", "requirements", "codecs", "memory", "accelerator"),
-        *("browser", "data folder", "disk", "history", "models", "wordnet"),
+        *("browser", "data folder", "disk", "history", "models", "wordnet", "chinese"),
     ]
     assert checks["data folder"] == ("ok", str(home))
     assert checks["history"][1].startswith("empty")
