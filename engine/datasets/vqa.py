@@ -25,13 +25,10 @@ from engine.datasets.libra import IMAGE_TEXT, MARKER, About, TrainingSample
 from engine.datasets.mimic.tables import FRONTAL, folder_of, is_dicom, root, split_name, view_of
 from engine.datasets.split_files import SplitFiles, Tally
 from engine.datasets.tables import Faults, Told, read_rows, whole_number
+from engine.datasets.turns import MIXED, MOST
 from engine.errors import DatasetError, InputError, UsageError
 
 DIFFERENCE = "difference"
-MIXED = "mixed"
-"""The kind of a conversation whose questions are of several kinds."""
-
-MAX_TURNS = 100
 
 _MEGABYTE = 1_000_000
 
@@ -115,8 +112,8 @@ def convert(
         UsageError: two files of one name, a number of turns, an output folder that holds such files.
     """
     files = list(questions)
-    if not 1 <= turns <= MAX_TURNS:
-        raise UsageError(f"The number of turns must lie between 1 and {MAX_TURNS}.")
+    if not 1 <= turns <= MOST:
+        raise UsageError(f"The number of turns must lie between 1 and {MOST}.")
     if len({_stem(file) for file in files}) != len(files):
         raise UsageError("Two files of questions have the same name: their questions could not be told apart.")
     folder = root(images)
