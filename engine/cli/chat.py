@@ -26,14 +26,15 @@ from engine.cli import _decoding, _loading, in_words
 from engine.errors import Cancelled, IntervalError, TooLong
 
 if TYPE_CHECKING:
-    from engine.drafting import Asking, Comparison, Decoding, Draft, Engine, Turn
+    from engine.drafting import Asking, Comparison, Decoding, Draft, Turn
+    from engine.drafting.loading import AnyEngine
 
 HELP = "/findings and /impression ask for a section, /again forgets the conversation, /quit ends."
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``chat``."""
-    parser.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of the model")
+    parser.add_argument("--model", required=True, type=_loading.place, metavar="DIR|URL", help=_loading.MODEL)
     parser.add_argument("--current", required=True, type=Path, metavar="FILE", help="the radiograph to ask about")
     parser.add_argument("--prior", type=Path, metavar="FILE", help="an earlier radiograph of the same patient")
     parser.add_argument("--context", default="", metavar="TEXT", help="indication, history")
@@ -66,7 +67,7 @@ class Chat:
     ``shown`` is what has been printed of the answer that is being written.
     """
 
-    engine: Engine
+    engine: AnyEngine
     comparison: Comparison
     decoding: Decoding
     context: str

@@ -12,7 +12,7 @@ from engine.cli import _decoding, _loading
 
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``draft``; those left out are decided by the rules in the help texts."""
-    parser.add_argument("--model", required=True, type=Path, metavar="DIR", help="folder of the model")
+    parser.add_argument("--model", required=True, type=_loading.place, metavar="DIR|URL", help=_loading.MODEL)
     parser.add_argument("--current", required=True, type=Path, metavar="FILE", help="the radiograph to report")
     parser.add_argument("--prior", type=Path, metavar="FILE", help="an earlier radiograph of the same patient")
 
@@ -21,6 +21,12 @@ def register(parser: argparse.ArgumentParser) -> None:
     question.add_argument("--section", choices=("findings", "impression"), default="findings")
     question.add_argument("--prompt", metavar="TEXT", help="a question of your own, instead of a section's")
     asking.add_argument("--context", default="", metavar="TEXT", help="indication, history")
+    asking.add_argument(
+        "--language",
+        choices=("en", "zh", "en+zh"),
+        default="en",
+        help="of the report: English, Chinese, or both, where the model writes it (default: en)",
+    )
     asking.add_argument(
         "--stop", action="append", default=[], metavar="TEXT", help="text that ends the answer; again for more"
     )
@@ -49,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         context=args.context,
         stops=tuple(args.stop),
         hints=tuple(map(_text, args.hints)),
+        language=args.language,
     )
     comparison = Comparison.open(args.current, args.prior)
     engine = _loading.load(args)

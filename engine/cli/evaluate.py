@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ from engine.cli._progress import Progress
 
 if TYPE_CHECKING:
     # At run time only after the options are parsed: ``--help`` must not wait for the engine.
-    from engine.drafting import Engine
     from engine.drafting.batches import BatchSize
+    from engine.drafting.loading import AnyEngine
     from engine.evaluation.answering import Outcome, Prior
     from engine.evaluation.contenders import Contender
     from engine.evaluation.running import Run
@@ -33,7 +34,8 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="[NAME=]MODEL[+ADAPTER]",
-        help="a model that answers: its folder or name, with an adapter on it; may be given several times",
+        help="a model that answers: its folder or name, with an adapter on it, or the address of a server that runs "
+        "it; may be given several times",
     )
     what.add_argument(
         "--thumbnail-baseline",
@@ -125,7 +127,10 @@ def _one_file(args: argparse.Namespace) -> int:
     if len(args.model) > 1 or args.prompt or sharding.from_environment().world > 1:
         raise UsageError("Several models, wordings or processes need a folder: --output DIR.")
     questions = read_questions(args.questions, args.images)[: args.limit]
-    (one,) = contenders(args.model, base=args.base, adapter=args.adapter, with_bases=False)
+    (one,) = contenders(
+        args.model, base=args.base, adapter=args.adapter, with_bases=False, served_as=args.served_as or ""
+    )
+    _permit(args, [one])
     decoding = _decoding.decoding(args)
     engine = _load(args, one)
     outcome = answer(
@@ -137,7 +142,11 @@ def _one_file(args: argparse.Namespace) -> int:
         result = {
             "output": str(args.output),
             **_document(outcome),
-            "model": {"name": engine.info.name, "sha256": engine.info.sha256},
+            "model": {
+                "name": engine.info.name,
+                "sha256": engine.info.sha256,
+                **({"served": engine.info.path} if engine.info.served else {}),
+            },
             "prior": _prior(args),
         }
         print(json.dumps(result, ensure_ascii=False))
@@ -159,7 +168,9 @@ def _folder(args: argparse.Namespace) -> int:
         base=args.base,
         adapter=args.adapter,
         with_bases=not args.no_base,
+        served_as=args.served_as or "",
     )
+    _permit(args, found)
     decoding = _decoding.decoding(args)
     asked = Asked(
         args.questions, args.images, _prior(args), args.limit, plain(decoding), args.truth, args.references,
@@ -215,8 +226,19 @@ def _ended(args: argparse.Namespace, runs: list[Run]) -> int:
     return errors[0] if errors else InputError.exit_status if left_out else 0
 
 
-def _load(args: argparse.Namespace, one: Contender) -> Engine:
-    said = vars(args) | {"model": one.model, "base": one.base, "adapter": one.adapter}
+def _permit(args: argparse.Namespace, found: Sequence[Contender]) -> None:
+    """Raise UsageError, before anything is asked, where a contender's images would leave the machine unasked."""
+    from engine.drafting import served
+
+    for one in found:
+        if one.address:
+            served.permit(served.where(one.address)[0], args.allow_remote)
+
+
+def _load(args: argparse.Namespace, one: Contender) -> AnyEngine:
+    said = vars(args) | {"model": one.address or one.model, "base": one.base, "adapter": one.adapter}
+    if not one.address:
+        said |= {"served_as": None, "image_max_pixels": None, "image_min_pixels": None}  # they are the others'
     return _loading.load(argparse.Namespace(**said))
 
 

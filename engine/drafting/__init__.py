@@ -11,6 +11,9 @@
     source.py       where a model comes from: its plan, its loading
     fitting.py      what is done where the memory does not suffice
     engine.py       Engine: load, draft, stream, draft_many
+    served.py       ServedEngine: the same door, with the model behind an address
+    served_question.py   messages and pictures as a server is asked with
+    loading.py      one of the two, as the model is named
     process.py      EngineProcess: the same door, with the engine in a process of its own, made of
         child.py        the parent's hold on that process
         worker.py       what runs in it

@@ -26,6 +26,8 @@ class Progress:
 class Token:
     """One more token. ``text_so_far`` is what to show; ``delta`` is what was added to it.
 
+    A served model writes pieces of text: their ``id`` is -1.
+
     With beams it is the leading beam: where another one takes the lead the text changes, and ``delta`` is "".
     """
 
@@ -94,12 +96,13 @@ class Draft:
 
     Attributes:
         text: the best sequence as text; token_ids: its ids, the stop id included.
-        prompt_token_ids: the prompt's ids, -200 for the image; prompt: the same as text.
+        prompt_token_ids: the prompt's ids, -200 for the image; prompt: the same as text. A served model says no ids.
         sequences: all returned sequences, best first.
         decoding: every setting as it was used.
         checks: what a reader should know, may be empty.
         has_prior: False where the current image stood in for a missing prior.
         finished: "stop" (the model ended it), "length" (cut off), "cancelled" (by the user; never to be signed).
+        language: in which the report was asked for: "en", "zh", or "en+zh" for both.
     """
 
     text: str
@@ -114,6 +117,7 @@ class Draft:
     timings: Timings
     has_prior: bool
     finished: Finish
+    language: str = "en"
 
     def to_json(self) -> dict[str, Any]:
         """The draft as plain values for JSON; ``sequences`` only when there is more than one."""

@@ -29,11 +29,11 @@ from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Check, Draft, Event, Finish, ModelInfo, Progress, Timings, Token
 from engine.drafting.fitting import Choice, Rung, below, choose, ran_out
 from engine.drafting.question import Asking, ask
-from engine.drafting.request import Request, images
+from engine.drafting.request import Request, check_language, check_modalities, images
 from engine.drafting.settings import Decoding
 from engine.drafting.source import Source
 from engine.drafting.writing import Writer
-from engine.errors import InputError, ResourceError, TooLong, UsageError
+from engine.errors import ResourceError, TooLong, UsageError
 from engine.imaging.display import to_pil
 from engine.imaging.types import Image
 from engine.models.checkpoint import choose_device, choose_dtype
@@ -189,7 +189,8 @@ class Engine:
             decoding: greedy unless given.
 
         Raises (while iterating):
-            UsageError: an unknown section, or a further question to a model that answers one only.
+            UsageError: an unknown section, a language the model does not write, or a further question to a model that
+                answers one only.
             TooLong: a text is too long, or all of them together for the model.
             ModelError: the model computed NaN.
             InputError: an image of a modality the model does not read.
@@ -307,8 +308,9 @@ class Engine:
     ) -> Request:
         """What these arguments put to the model. Raises the UsageError and InputError of ``stream``."""
         loaded = self._present()
-        self._check_modalities(comparison)
-        question, earlier = ask(asking, lambda text: as_plain_text(loaded.tokenizer, text))
+        check_modalities(self.info, comparison)
+        check_language(self.info, asking)
+        question, earlier = ask(asking, lambda text: as_plain_text(loaded.tokenizer, text), self.info.family)
         prompt, prompt_ids = loaded.ask(question, has_prior=comparison.prior is not None, earlier=earlier)
         positions = loaded.positions(prompt_ids, [(image.columns, image.rows) for _, image in images(comparison)])
         if loaded.room <= positions:
@@ -323,6 +325,7 @@ class Engine:
             writer,
             tuple(map(writer.ids, asking.hints)),
             (*([Check("memory", self._note)] if self._note else ()), *notes),
+            asking.language,
         )
 
     def _see(self, image: Image) -> Tensor:
@@ -334,14 +337,6 @@ class Engine:
         while len(self._features) > KEPT_IMAGES:
             self._features.popitem(last=False)
         return known
-
-    def _check_modalities(self, comparison: Comparison) -> None:
-        for role, image in images(comparison):
-            if not self.info.reads(image.modality):
-                raise InputError(
-                    f"The {role} image is of the modality {image.modality}, and the model {self.info.name} "
-                    f"reads {' and '.join(self.info.modalities)} only."
-                )
 
 
 class _Clock:

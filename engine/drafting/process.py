@@ -164,7 +164,7 @@ class EngineProcess:
         try:
             for repeated in (False, True):
                 yield from self._made_ready(wanted)
-                seen = Unfinished(comparison)
+                seen = Unfinished(comparison, asking.language)
                 try:
                     yield from self._written(seen, ask, arrays, wanted)
                     return

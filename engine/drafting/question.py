@@ -1,5 +1,8 @@
 """The question put to the model: a section's published wording or the user's own, with the clinical context.
 
+English is what the published models write unasked, and nothing is said of it. Another language is asked for in a
+sentence of its own behind all else, in Chinese where the family has been taught to follow that.
+
 What a person typed is put in as plain words: control strings in it are broken up (``plain``), and its length is
 limited.
 """
@@ -10,12 +13,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import TooLong, UsageError
+from engine.reports.language import BILINGUAL, CHINESE, ENGLISH, LANGUAGES
 
 SECTIONS = {
     "findings": "Provide a detailed description of the findings in the radiology image.",
     "impression": "Provide a detailed description of the impression in the radiology image.",
 }
 """The wording the published models were trained with."""
+
+INSTRUCTIONS = {
+    CHINESE: "Write in Simplified Chinese.",
+    BILINGUAL: "Write all of it in English first, then all of it again in Simplified Chinese.",
+}
+"""What is added to the question for a language other than English."""
+
+IN_CHINESE = {
+    CHINESE: "请用简体中文书写。",
+    BILINGUAL: "Write all of it in English first. 然后用简体中文将全部内容再写一遍。",
+}
+OWN_WORDING = {"qwen2-vl": IN_CHINESE}
+"""Family -> the same in the words its models follow best; INSTRUCTIONS for all others."""
 
 CONTEXT = " Following clinical context: "
 MAX_PROMPT = 2000
@@ -45,6 +62,7 @@ class Asking:
         context: indication, history; plain text, put with the first question.
         earlier: the turns before this question about the same images, oldest first; empty questions are the section's.
         stops: texts that end the answer as well; they are no part of it.
+        language: of the report: "en", "zh", or "en+zh" for both, one after the other.
         hints: texts that the answer may repeat in part: the prior report, the section drafted before, phrases of signed
             reports. With them greedy decoding takes fewer passes; the answer is the same.
     """
@@ -55,23 +73,27 @@ class Asking:
     earlier: tuple[Turn, ...] = ()
     stops: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    language: str = ENGLISH
 
 
-def ask(asking: Asking, plain: Callable[[str], str]) -> tuple[str, list[tuple[str, str]]]:
+def ask(asking: Asking, plain: Callable[[str], str], family: str = "") -> tuple[str, list[tuple[str, str]]]:
     """The question as the template takes it, and the turns before it.
 
     Args:
         asking: what is asked.
         plain: breaks up control strings (tokens.as_plain_text with its tokenizer).
+        family: of the model, as ``ModelInfo`` has it: how it is asked for a language.
 
     Raises:
-        UsageError: an unknown section; TooLong: a text that is too long.
+        UsageError: an unknown section or language; TooLong: a text that is too long.
     """
     _check(asking)
     questions = [_words(asking.section, turn.question, plain) for turn in asking.earlier]
     questions.append(_words(asking.section, asking.prompt, plain))
     if asking.context.strip():
         questions[0] += CONTEXT + plain(asking.context.strip())
+    if asking.language != ENGLISH:
+        questions[-1] += f"\n{OWN_WORDING.get(family, INSTRUCTIONS)[asking.language]}"
     answers = [plain(turn.answer.strip()) for turn in asking.earlier]
     return questions[-1], list(zip(questions[:-1], answers, strict=True))
 
@@ -94,5 +116,7 @@ def _check(asking: Asking) -> None:
     for what, text, most in texts:
         if len(text) > most:
             raise TooLong(f"The {what} is too long: {len(text):,} characters, at most {most:,}.")
+    if asking.language not in LANGUAGES:
+        raise UsageError(f"There is no language {asking.language!r} to report in; there are {', '.join(LANGUAGES)}.")
     if len(asking.stops) > MAX_STOPS or not all(stop.strip() for stop in asking.stops):
         raise UsageError(f"There may be at most {MAX_STOPS} stop texts, and none of them empty.")

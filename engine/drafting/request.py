@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from engine.decoding.choosing import Answer
 from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Check, Draft, Finish, ImageUse, ModelInfo, Scored, Timings
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
+from engine.drafting.question import Asking
+from engine.errors import InputError, UsageError
 from engine.imaging.types import Image
+from engine.reports.language import BILINGUAL, ENGLISH, LANGUAGES
+
+if TYPE_CHECKING:
+    # Not at run time: it brings torch, and who asks a server needs it not.
+    from engine.decoding.choosing import Answer
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class Request:
         writer: turns the answer's ids into text, and knows the texts that end it.
         hints: as ids.
         notes: what a reader should know of how it was drafted.
+        language: in which the report is asked for.
     """
 
     comparison: Comparison
@@ -36,6 +44,7 @@ class Request:
     writer: Writer
     hints: tuple[tuple[int, ...], ...]
     notes: tuple[Check, ...] = ()
+    language: str = ENGLISH
 
     def draft(self, model: ModelInfo, answers: Sequence[Answer], finished: Finish, timings: Timings) -> Draft:
         """The draft that these answers make, best first."""
@@ -52,10 +61,11 @@ class Request:
             decoding=self.decoding,
             prompt=self.prompt,
             images=tuple(ImageUse(image.sha256, role, image.view.value) for role, image in images(self.comparison)),
-            checks=(*check(text, has_prior=has_prior, finished=finished), *self.notes),
+            checks=(*check(text, has_prior=has_prior, finished=finished, language=self.language), *self.notes),
             timings=timings,
             has_prior=has_prior,
             finished=finished,
+            language=self.language,
         )
 
 
@@ -64,3 +74,24 @@ def images(comparison: Comparison) -> Iterator[tuple[str, Image]]:
     yield "current", comparison.current
     if comparison.prior is not None:
         yield "prior", comparison.prior
+
+
+def check_modalities(model: ModelInfo, comparison: Comparison) -> None:
+    """Raise InputError for an image of a modality that the model does not read."""
+    for role, image in images(comparison):
+        if not model.reads(image.modality):
+            raise InputError(
+                f"The {role} image is of the modality {image.modality}, and the model {model.name} "
+                f"reads {' and '.join(model.modalities)} only."
+            )
+
+
+def check_language(model: ModelInfo, asking: Asking) -> None:
+    """Raise UsageError where the report is asked for in a language that the model does not write."""
+    if asking.language in LANGUAGES and not model.writes(asking.language):
+        known = " and ".join(LANGUAGES.get(tag.split("-")[0], tag) for tag in model.languages)
+        both = " and then translate it" if asking.language != BILINGUAL else ""
+        raise UsageError(
+            f"The model {model.name} writes {known} only, not {LANGUAGES[asking.language]}. Ask it for a report in "
+            f"{known}{both}, or choose a model that writes {LANGUAGES[asking.language]}."
+        )

@@ -18,8 +18,9 @@ from engine.imaging.types import Image
 class Unfinished:
     """What has arrived of one request. ``text`` is what the reader has seen of it."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, language: str) -> None:
         self.text = ""
+        self._language = language
         self._comparison = comparison
         self._asked: Asked | None = None
         self._ids: list[int] = []
@@ -44,12 +45,13 @@ class Unfinished:
     def draft(self, model: ModelInfo, reason: str) -> Draft | None:
         """What there is, with ``reason`` as one of its checks; None where nothing was written yet.
 
-        Of beams the ids are not known: each token was the last one of the beam that led at the time.
+        Of beams the ids are not known: each token was the last one of the beam that led at the time. Nor are those of a
+        served model.
         """
         asked = self._asked
         if asked is None or not self.text.strip():
             return None
-        ids = tuple(self._ids) if asked.decoding.num_beams == 1 else ()
+        ids = tuple(self._ids) if asked.decoding.num_beams == 1 and min(self._ids) >= 0 else ()
         has_prior = self._comparison.prior is not None
         return Draft(
             text=self.text,
@@ -60,10 +62,11 @@ class Unfinished:
             decoding=asked.decoding,
             prompt=asked.prompt,
             images=tuple(_uses(self._comparison)),
-            checks=(*check(self.text, has_prior=has_prior, finished="cancelled"), Check("engine_stopped", reason)),
+            checks=(*check(self.text, has_prior=has_prior, finished="cancelled", language=self._language), Check("engine_stopped", reason)),
             timings=self._timings(),
             has_prior=has_prior,
             finished="cancelled",
+            language=self._language,
         )
 
     def _timings(self) -> Timings:

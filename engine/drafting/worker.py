@@ -45,6 +45,7 @@ from engine.drafting.messages import (
 from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
 from engine.errors import IntervalError, ResourceError, TooLong
+from engine.remote.address import is_address
 
 log = logging.getLogger("engine.drafting.worker")  # the name of this module, also where it is __main__
 
@@ -97,12 +98,12 @@ class Setup:
 
 
 def load_engine(path: str, options: dict[str, Any]) -> tuple[Drafter, tuple[Stamp, ...]]:
-    """The engine of a model folder, and the model's files as they were before they were read."""
-    from engine.drafting.engine import Engine  # takes seconds: the end of the program must be heard meanwhile
+    """The engine of a model, and the model's files as they were before they were read; a served model has none."""
+    from engine.drafting import loading  # may take seconds: the end of the program must be heard meanwhile
 
     places = {name: options.get(name) for name in ("base", "adapter", "tower")}
-    files = stamps(model_files(path, **places))
-    return Engine.load(path, **options), files
+    files = () if is_address(path) else stamps(model_files(path, **places))
+    return loading.load(path, **options), files
 
 
 class Inbox(threading.Thread):

@@ -87,6 +87,8 @@ def answer(
         ModelError, ResourceError: from the engine; what was answered so far is kept.
     """
     made_with = {"prior": prior, "model_sha256": engine.info.sha256, "decoding": plain(decoding)}
+    if engine.info.served:  # which model it was, only the server's word for it can tell
+        made_with["served"] = engine.info.path
     known = _Known(engine.info, made_with, {question.id: question.text for question in questions})
     kept = known.kept(output) if resume else _fresh(output)
     for other in beside:
@@ -141,7 +143,7 @@ def _line(question: Question, draft: Draft, prior: Prior, made_with: dict[str, A
         "prior": prior if has_prior else "none",
         "has_prior": has_prior,
         "finished": draft.finished,
-        "tokens": len(draft.token_ids),
+        "tokens": len(draft.token_ids) or draft.timings.tokens,
         "seconds": round(draft.timings.total_s, 3),
         "together": draft.timings.together,
         "checks": [check.code for check in draft.checks],
@@ -207,7 +209,8 @@ class _Known:
         for found in answers.values():
             before = found.metadata
             same_prior = before.get("prior") == self.made_with["prior"] or not before.get("has_prior")
-            if before.get("model_sha256") != self.made_with["model_sha256"] or not same_prior:
+            same_model = all(before.get(key) == self.made_with.get(key) for key in ("model_sha256", "served"))
+            if not same_model or not same_prior:
                 raise UsageError(
                     f"'{file.name}' holds answers of another model or with another prior; choose a new name."
                 )

@@ -3,6 +3,7 @@
     MODEL                a folder, or the name of an installed model
     MODEL+ADAPTER        an adapter on it
     NAME=MODEL[+ADAPTER] the same by another name in tables
+    ADDRESS[#MODEL]      a model that a server runs, http://127.0.0.1:8000/v1#qwen2-vl
 
 A tuned model is judged by what the tuning changed, so the model it was made from answers as well where it is known: the
 base of an adapter, the start of a training run, what a merged model was merged from. Only names and files are looked at
@@ -20,8 +21,10 @@ from typing import Any
 
 from engine.datasets.libra import IMAGE_TEXT, Question
 from engine.drafting.question import CONTEXT
+from engine.drafting.served import where
 from engine.errors import ModelError, UsageError
 from engine.models import adapters, installed, places, provenance
+from engine.remote.address import is_address
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}")
 _OTHER = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -57,6 +60,7 @@ class Contender:
         base: the base of an adapter or projector that is given as the model.
         prompt: the wording of its questions.
         tuned_from: name of the contender it was made from, "" where there is none.
+        address: of the server that runs it, with the model's name where it was said; then there is no folder.
     """
 
     name: str
@@ -65,6 +69,12 @@ class Contender:
     base: Path | None = None
     prompt: Prompt = OWN
     tuned_from: str = ""
+    address: str = ""
+
+    @property
+    def place(self) -> str:
+        """What tells it from others: its folder, or its address."""
+        return self.address or str(self.model.resolve())
 
 
 def contenders(
@@ -74,6 +84,7 @@ def contenders(
     base: Path | None = None,
     adapter: Path | None = None,
     with_bases: bool = True,
+    served_as: str = "",
 ) -> list[Contender]:
     """All that the words of the command line name, every model in every wording, bases before what was made of them.
 
@@ -82,16 +93,23 @@ def contenders(
         prompts: wordings; the questions' own alone unless given.
         base, adapter: of a single model, given beside it.
         with_bases: add the models that tuned ones were made from, where they are on this machine.
+        served_as: which model of a server is meant, where its address does not say so.
 
     Raises:
-        UsageError: a word that names nothing, a name given twice, ``base`` or ``adapter`` with several models.
+        UsageError: a word that names nothing, a name given twice, ``base`` or ``adapter`` with several models or with a
+            server, ``served_as`` without one.
         ModelError: a folder that is not there.
     """
     if not models:
         raise UsageError("There is no model to evaluate: give --model.")
     if len(models) > 1 and (base is not None or adapter is not None):
         raise UsageError("With several models write the adapter behind its own: --model MODEL+ADAPTER.")
-    found = [replace(_read(word), base=base) for word in models]
+    found = [replace(_read(word, served_as), base=base) for word in models]
+    served = [one for one in found if one.address]
+    if served and (base is not None or adapter is not None):
+        raise UsageError("A base or an adapter is for a model of this machine; a server is started with its own.")
+    if served_as and not served:
+        raise UsageError("--served-as is for a model behind an address.")
     if adapter is not None:
         one = found[0]
         if one.adapter is not None:
@@ -131,18 +149,30 @@ def _asked(one: Contender, prompt: Prompt) -> Contender:
     return replace(one, name=f"{one.name}@{prompt.name}", prompt=prompt, tuned_from=before)
 
 
-def _read(word: str) -> Contender:
+def _read(word: str, served_as: str) -> Contender:
+    called, equals, rest = word.partition("=")
+    if is_address(word) or (equals and is_address(rest)):
+        return _served(*(("", word) if is_address(word) else (called, rest)), served_as)
     if _exists(word):
         return Contender(_named(word), _folder(word))
-    name, equals, rest = word.partition("=")
-    if equals and not _NAME.fullmatch(name):
-        raise UsageError(f"'{name}' cannot be a name; use letters, digits, dots and dashes.")
-    if not equals:
-        name, rest = "", word
+    name, rest = (_checked(called), rest) if equals else ("", word)
     model, plus, adapter = rest.rpartition("+")
     if _exists(rest) or not plus:
         return Contender(name or _named(rest), _folder(rest))
     return Contender(name or f"{_named(model)}+{_named(adapter)}", _folder(model), adapter=_folder(adapter))
+
+
+def _served(name: str, word: str, served_as: str) -> Contender:
+    address, model = where(word, served_as)
+    suggested = model.rpartition("/")[2] or f"served-{address.host}-{address.port}"
+    called = _checked(name) if name else _OTHER.sub("-", suggested).strip("-+.") or "served"
+    return Contender(called, Path(), address=f"{address.url}#{model}" if model else address.url)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"'{name}' cannot be a name; use letters, digits, dots and dashes.")
+    return name
 
 
 def _exists(word: str) -> bool:
@@ -162,9 +192,9 @@ def _named(word: str) -> str:
 
 def _with_bases(found: Sequence[Contender]) -> Iterator[Contender]:
     """Each, after the one it was made from; a base that several were made from comes once."""
-    known = {_place(one): one.name for one in found if one.adapter is None}
+    known = {_place(one): one.name for one in found if one.adapter is None and not one.address}
     for one in found:
-        base = _base(one)
+        base = None if one.address else _base(one)
         if base is None:
             yield one
             continue

@@ -123,7 +123,7 @@ class Folder:
         """
         said = {
             "name": one.name,
-            "model": str(one.model.resolve()),
+            "model": one.place,
             "adapter": None if one.adapter is None else str(one.adapter.resolve()),
             "base": None if one.base is None else str(one.base.resolve()),
             "prompt": {"name": one.prompt.name, "text": one.prompt.text} if one.prompt.name else None,

@@ -105,12 +105,12 @@ class _Holder:
 
     def __init__(self, load: Callable[[Contender], Drafter]) -> None:
         self._load = load
-        self._key: tuple[Path, Path | None, Path | None] | None = None
+        self._key: tuple[str, Path | None, Path | None] | None = None
         self._engine: Drafter | None = None
 
     def engine(self, one: Contender) -> Drafter:
         """The contender's model; another one is given back first."""
-        key = (one.model, one.adapter, one.base)
+        key = (one.place, one.adapter, one.base)
         if self._engine is None or key != self._key:
             self._engine, self._key = None, None
             gc.collect()
@@ -132,7 +132,9 @@ def _one(
         outcome = Outcome(0, len(mine), ())  # nothing is missing: the model need not be loaded
     else:
         engine = holder.engine(one)
-        folder.note(one.name, **{key: getattr(engine.info, key) for key in KEPT_OF_INFO}, began=now(), error=None)
+        served = {"served": engine.info.path} if engine.info.served else {}
+        said = {key: getattr(engine.info, key) for key in KEPT_OF_INFO} | served
+        folder.note(one.name, **said, began=now(), error=None)
         outcome = answer(
             engine,
             mine,

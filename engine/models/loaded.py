@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.models import languages
 from engine.models.record import ENGLISH, RADIOGRAPHS
 
 if TYPE_CHECKING:
@@ -35,17 +36,18 @@ class ModelInfo:
     """What a draft says about the model that wrote it.
 
     Attributes:
-        path, name, family: where, what it is called, and one of "libra-tac", "libra", "qwen2-vl", "llava".
-        sha256: one hash over all weight files: the base's, the adapter's, the tower's.
-        dtype: "float32", "bfloat16" or "float16", as it runs.
-        quantization: "none", "int8" or "nf4": the language model's layers (quantisation.py).
-        parameters: values in all parts together.
+        path, name, family: where, what it is called, and one of "libra-tac", "libra", "qwen2-vl", "llava", "served".
+        sha256: one hash over all weight files: the base's, the adapter's, the tower's; "" for a served model.
+        dtype: "float32", "bfloat16" or "float16", as it runs; "" where a server knows it.
+        quantization: "none", "int8" or "nf4": the language model's layers (quantisation.py); "" as dtype.
+        parameters: values in all parts together; 0 where they are not known.
         demonstration: made to show the program, not to read radiographs.
         license: as far as known, else "".
         conversation: name of the template its prompts are written in.
         adapter: name of the adapter on it, "" for none.
         modalities: DICOM modalities of the images it reads.
         languages: languages its reports are written in, as BCP 47 tags.
+        served: address of the server that runs it; "" for a model of this machine.
     """
 
     path: str
@@ -61,6 +63,7 @@ class ModelInfo:
     adapter: str = ""
     modalities: tuple[str, ...] = RADIOGRAPHS
     languages: tuple[str, ...] = ENGLISH
+    served: str = ""
 
     def reads(self, modality: str) -> bool:
         """Whether the model may be given an image of this DICOM modality.
@@ -70,6 +73,10 @@ class ModelInfo:
         """
         meant = {"RG": {"RG", "CR", "DX"}}.get(modality, {modality})
         return modality in UNSAID or not meant.isdisjoint(self.modalities)
+
+    def writes(self, language: str) -> bool:
+        """Whether the model can be asked for a report in this language: "en", "zh" or "en+zh"."""
+        return languages.writes(self.languages, language)
 
 
 @dataclass(frozen=True)
