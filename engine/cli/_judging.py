@@ -75,7 +75,7 @@ def judge(
     one = _open(args)
     if one.warning:
         print(one.warning, file=sys.stderr)
-    done = judge_all(folder.path, one, items, Progress("judge", "answers"))
+    done = judge_all(folder.path, one, items, Progress("judge", "judged answers"))
     print(
         f"Judge {one.id}: {done.asked} answers graded now, {done.known} known from before or said twice.",
         file=sys.stderr,

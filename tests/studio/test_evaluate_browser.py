@@ -14,7 +14,7 @@ import pytest
 
 from engine.jobs import queue
 from engine.jobs.job import State
-from trainer_ui.services import case_browser, evaluations
+from trainer_ui.services import case_browser, case_view, evaluations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -67,8 +67,8 @@ def test_an_evaluation_from_the_first_click_to_the_worst_case(
         # The worst case with a prior: found by its filter, opened by a click, with both images.
         one = evaluations.find("demo-tac-on-phantoms")
         browser = case_browser.read(one.path, evaluations.document(one.path))
-        usual = case_browser.usual(browser, "demo-tac", "")
-        worst = case_browser.chosen(browser, replace(usual, parts=("prior: with a prior",)))
+        usual = case_view.usual(browser, "demo-tac", "")
+        worst = case_view.chosen(browser, replace(usual, parts=("prior: with a prior",)))
         page.get_by_text("Cases", exact=True).first.click()
         page.get_by_test_id("stMultiSelect").filter(has_text="Studies").get_by_role("combobox").click()
         page.get_by_role("option", name="prior: with a prior", exact=True).click()

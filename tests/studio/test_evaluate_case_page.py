@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from trainer_ui import addresses
-from trainer_ui.services import case_browser, evaluations
+from trainer_ui.services import case_browser, case_view, evaluations
 
 Open = Callable[..., AppTest]
 NAME = evaluation_made.NAME
@@ -42,7 +42,7 @@ def param(page: AppTest, name: str) -> str:
 
 def worst(folder: Path, of: str = "tuned") -> list[case_browser.StudyCases]:
     browser = case_browser.read(folder, evaluations.document(folder))
-    return list(case_browser.chosen(browser, case_browser.usual(browser, of, "demo-tac")))
+    return list(case_view.chosen(browser, case_view.usual(browser, of, "demo-tac")))
 
 
 def test_filters_stand_in_the_address_but_not_the_words(open_page: Open, folder: Path) -> None:

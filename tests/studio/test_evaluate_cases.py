@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from engine.errors import InputError
-from trainer_ui.services import case_browser, evaluations
-from trainer_ui.services.case_browser import DIFFER, FAULTS, ORDERS, SCORES, Browser, Fault, View
+from trainer_ui.services import case_browser, case_view, evaluations
+from trainer_ui.services.case_browser import FAULTS, SCORES, Browser, Fault
+from trainer_ui.services.case_view import DIFFER, ORDERS, View
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,11 @@ def browser(root: Path) -> Browser:
 
 @pytest.fixture(scope="module")
 def usual(browser: Browser) -> View:
-    return case_browser.usual(browser, "demo-tac", "tuned")
+    return case_view.usual(browser, "demo-tac", "tuned")
 
 
 def ids(browser: Browser, view: View) -> list[str]:
-    return [study.id for study in case_browser.chosen(browser, view)]
+    return [study.id for study in case_view.chosen(browser, view)]
 
 
 def test_cases_come_with_their_questions(browser: Browser) -> None:
@@ -49,20 +50,20 @@ def test_cases_come_with_their_questions(browser: Browser) -> None:
 
 def test_the_worst_come_first_and_the_best_last(browser: Browser, usual: View) -> None:
     assert (usual.of, usual.against, usual.by, usual.order) == ("demo-tac", "tuned", "finding_f1_micro", "worst")
-    worst = case_browser.chosen(browser, usual)
+    worst = case_view.chosen(browser, usual)
     values = [study.value("demo-tac", usual.by) for study in worst]
     known = [value for value in values if value is not None]
     assert len(worst) == 6 and known == sorted(known) and values[: len(known)] == known
-    best = [study.value("demo-tac", usual.by) for study in case_browser.chosen(browser, replace(usual, order="best"))]
+    best = [study.value("demo-tac", usual.by) for study in case_view.chosen(browser, replace(usual, order="best"))]
     assert best[: len(known)] == known[::-1]
-    faulty = case_browser.chosen(browser, replace(usual, by=FAULTS))
+    faulty = case_view.chosen(browser, replace(usual, by=FAULTS))
     counts = [len(study.cases["demo-tac"].slips) for study in faulty]
     assert counts == sorted(counts, reverse=True) and counts[0] > 0
 
 
 def test_where_a_model_lost_most_against_another(browser: Browser, usual: View) -> None:
     for order, sign in (("lost", 1), ("gained", -1)):
-        found = case_browser.chosen(browser, replace(usual, order=order, by="ROUGE-L"))
+        found = case_view.chosen(browser, replace(usual, order=order, by="ROUGE-L"))
         gains = [
             sign * (study.cases["demo-tac"].scores["ROUGE-L"] - study.cases["tuned"].scores["ROUGE-L"])
             for study in found
@@ -72,16 +73,16 @@ def test_where_a_model_lost_most_against_another(browser: Browser, usual: View) 
 
 def test_filters_leave_what_they_say(browser: Browser, usual: View) -> None:
     for fault, count in browser.faults("demo-tac").items():
-        found = case_browser.chosen(browser, replace(usual, faults=(fault,)))
+        found = case_view.chosen(browser, replace(usual, faults=(fault,)))
         assert len(found) == count
         assert all(fault in study.cases["demo-tac"].faults() for study in found)
     finding = next(slip.finding for study in browser.studies for slip in study.cases["demo-tac"].slips if slip.finding)
-    about = case_browser.chosen(browser, replace(usual, finding=finding))
+    about = case_view.chosen(browser, replace(usual, finding=finding))
     assert about and all(any(slip.finding == finding for slip in study.cases["demo-tac"].slips) for study in about)
-    assert case_browser.chosen(browser, replace(usual, of="tuned", faults=(str(Fault.MISSED),))) == ()
+    assert case_view.chosen(browser, replace(usual, of="tuned", faults=(str(Fault.MISSED),))) == ()
     for part in browser.parts:
         division, _, name = part.partition(": ")
-        found = case_browser.chosen(browser, replace(usual, parts=(part,)))
+        found = case_view.chosen(browser, replace(usual, parts=(part,)))
         assert found and all(study.parts[division] == name for study in found)
     sexes = tuple(part for part in browser.parts if part.startswith("sex"))
     assert len(ids(browser, replace(usual, parts=sexes))) == 6, "parts of one division stand beside each other"
@@ -116,19 +117,19 @@ def test_any_view_comes_back_from_its_address_without_the_words(
 ) -> None:
     view = data.draw(views(browser, usual))
     address = view.params(usual)
-    assert case_browser.from_address(address, browser, usual) == replace(view, text="")
+    assert case_view.from_address(address, browser, usual) == replace(view, text="")
     found = ids(browser, view)
     assert len(set(found)) == len(found) and set(found) <= {study.id for study in browser.studies}
     assert ids(browser, view) == found
-    assert case_browser.in_words(view, case_browser.titles(browser))
+    assert case_view.in_words(view, case_browser.titles(browser))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(address=some.dictionaries(some.sampled_from(case_browser.ADDRESS), some.text(max_size=12)))
+@given(address=some.dictionaries(some.sampled_from(case_view.ADDRESS), some.text(max_size=12)))
 def test_an_address_that_cannot_be_is_passed_over(browser: Browser, usual: View, address: dict[str, str]) -> None:
-    view = case_browser.from_address(address, browser, usual)
+    view = case_view.from_address(address, browser, usual)
     assert view.of in browser.systems and view.order in ORDERS and view.against != view.of
-    case_browser.chosen(browser, view)
+    case_view.chosen(browser, view)
 
 
 def test_cases_without_their_questions_are_still_cases(root: Path, home: Path) -> None:

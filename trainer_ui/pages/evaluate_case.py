@@ -1,4 +1,4 @@
-"""One case: both images, the question, the reference, what each model wrote, its scores and its faults.
+"""One case: both images, the question, the reference, what each model wrote, its scores, its faults, a judge's verdict.
 
 Images are read as the viewer reads them and stay in memory.
 """
@@ -6,6 +6,7 @@ Images are read as the viewer reads them and stay in memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import streamlit as st
 
@@ -14,9 +15,12 @@ from trainer_ui import errors
 from trainer_ui.components import marked_words, tables
 from trainer_ui.components.tables import Cell, Line, Row
 from trainer_ui.components.words import literal
-from trainer_ui.services import case_browser, evaluations, pictures, question_files, score_sheet
-from trainer_ui.services.case_browser import Browser, Case, StudyCases, View
+from trainer_ui.pages import evaluate_grades
+from trainer_ui.services import case_browser, case_view, evaluations, pictures, question_files, score_sheet
+from trainer_ui.services.case_browser import Browser, Case, StudyCases
+from trainer_ui.services.case_view import View
 from trainer_ui.services.evaluations import Evaluation
+from trainer_ui.services.grading import Grades
 from trainer_ui.services.score_sheet import Sheet
 
 CASE = "case"
@@ -27,18 +31,20 @@ NOT_SHOWN = {
 }
 
 
-def show(one: Evaluation, sheet: Sheet, browser: Browser, view: View, identity: str) -> None:
-    """The case of this study, and the way to the others of the view."""
-    found = case_browser.chosen(browser, view)
+def show(
+    one: Evaluation, sheet: Sheet, browser: Browser, view: View, identity: str, grades: Grades = MappingProxyType({})
+) -> None:
+    """The case of this study, and the way to the others of the view; ``grades`` are those of people."""
+    found = case_view.chosen(browser, view, grades)
     titles = case_browser.titles(browser)
     here = next((place for place, study in enumerate(found) if study.id == identity), None)
     study = next((study for study in browser.studies if study.id == identity), None)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("← All cases", key="all-cases", on_click=_open, args=(None,), type="tertiary")
         _neighbours(found, here)
-        st.caption(literal(f"{one.name}: {case_browser.in_words(view, titles)}"))
+        st.caption(literal(f"{one.name}: {case_view.in_words(view, titles)}"))
     if study is None:
-        st.info("This evaluation has no case of this study.")
+        st.info(f"This evaluation has no case of this {sheet.item[0]}.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(literal(study.id), anchor=False, width="content")
@@ -50,11 +56,15 @@ def show(one: Evaluation, sheet: Sheet, browser: Browser, view: View, identity: 
         with st.container(horizontal=True):
             marked = st.toggle("Mark differences from the reference", value=True, key="case-marks")
             systems = _systems(browser, study)
-        _texts(study, systems, titles, sheet, marked=marked)
+            by_hand = browser.short and evaluate_grades.switch()
+        if by_hand:
+            evaluate_grades.standing(browser, grades)
+        _texts(one, study, systems, titles, sheet, browser, grades, marked=marked, by_hand=by_hand)
         _silent(one, browser, study)
     with left:
         if systems:
-            _figures(study, systems, titles, browser.scores)
+            shown = [key for key in browser.scores if not key.startswith("judge_")]  # its verdict stands at the text
+            _figures(study, systems, titles, shown, short=browser.short)
 
 
 def _neighbours(found: Sequence[StudyCases], here: int | None) -> None:
@@ -104,7 +114,10 @@ def _systems(browser: Browser, study: StudyCases) -> list[str]:
     return models
 
 
-def _texts(study: StudyCases, systems: Sequence[str], titles: dict[str, str], sheet: Sheet, *, marked: bool) -> None:
+def _texts(
+    one: Evaluation, study: StudyCases, systems: Sequence[str], titles: dict[str, str], sheet: Sheet, browser: Browser,
+    grades: Grades, *, marked: bool, by_hand: bool,
+) -> None:  # fmt: skip
     st.caption(literal(study.asked or "The question file is gone."))
     with st.container(border=True, key="case-reference"):
         st.markdown("**Reference**")
@@ -117,6 +130,8 @@ def _texts(study: StudyCases, systems: Sequence[str], titles: dict[str, str], sh
             if prompts.get(name):
                 st.caption(literal(f"Asked: {prompts[name]}"))
             marked_words.show(case.prediction, case.diff if marked else ())
+            if browser.short and name in browser.models:
+                evaluate_grades.of(one, study, browser, name, grades, by_hand=by_hand)
     if marked and study.reference:
         marked_words.key()
 
@@ -130,7 +145,9 @@ def _silent(one: Evaluation, browser: Browser, study: StudyCases) -> None:
             st.caption(literal(f"{name} has not answered. {why}"))
 
 
-def _figures(study: StudyCases, systems: Sequence[str], titles: dict[str, str], scores: Sequence[str]) -> None:
+def _figures(
+    study: StudyCases, systems: Sequence[str], titles: dict[str, str], scores: Sequence[str], *, short: bool
+) -> None:
     cases = [study.cases[name] for name in systems]
     rows = [
         Row(
@@ -143,10 +160,8 @@ def _figures(study: StudyCases, systems: Sequence[str], titles: dict[str, str], 
     ]
     rows.append(Row("Faults", [_slips(case) for case in cases]))
     tables.show(["This case", *(titles[name] for name in systems)], rows, wide=range(1, len(systems) + 1))
-    st.caption(
-        f"Faults are read from the texts by rules ({labels.EXTRACTOR_LINE}): what looks wrong may be a "
-        "text that the rules misread."
-    )
+    rules = "found by comparing words" if short else f"read from the texts by rules ({labels.EXTRACTOR_LINE})"
+    st.caption(f"Faults are {rules}: what looks wrong may be a text that the rules misread.")
 
 
 def _score(case: Case, key: str) -> Cell:

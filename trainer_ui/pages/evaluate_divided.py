@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.evaluation import report_figures as figures
 from engine.evaluation.subgroups import FEWEST, Part
 from engine.reports import labels
 from trainer_ui import errors
 from trainer_ui.components import tables
+from trainer_ui.components.score_cells import column, figure, over, way
 from trainer_ui.components.tables import Cell, Group, Line, Row
 from trainer_ui.components.words import literal
-from trainer_ui.pages.evaluate_scores import column, figure, systems_shown, way
+from trainer_ui.pages.evaluate_scores import systems_shown
 from trainer_ui.services import case_browser, evaluations, score_sheet
 from trainer_ui.services.evaluations import Evaluation
 from trainer_ui.services.score_sheet import GROUPS, Sheet
@@ -28,7 +30,8 @@ def studies(one: Evaluation, sheet: Sheet) -> None:
         )
         return
     keys = [key for key in sheet.headline() if any(_has(part, key) for system in divided for part in system.parts)]
-    first = keys.index("finding_f1_micro") if "finding_f1_micro" in keys else 0
+    usual = "vqa_accuracy" if sheet.short else "finding_f1_micro"
+    first = keys.index(usual) if usual in keys else 0
     key = st.selectbox(
         "Score", keys, index=first, format_func=lambda name: score_sheet.about(name).title, key="part-score", width=420
     )
@@ -47,8 +50,10 @@ def studies(one: Evaluation, sheet: Sheet) -> None:
                 for part in system.parts
                 if (part.division, part.name) == (division, name)
             }
-            rows.append(Row(name, [_part(key, parts.get(system.name)) for system in shown], note=_numbers(parts)))
-    tables.show(["Studies", *(column(system, sheet) for system in shown)], rows)
+            rows.append(
+                Row(name, [_part(key, parts.get(system.name)) for system in shown], note=_numbers(parts, sheet))
+            )
+    tables.show([sheet.item[1].capitalize(), *(column(system, sheet) for system in shown)], rows)
     st.caption(
         "Nothing is tested here: parts are small and many, and a difference between two of them is a hint at most. No "
         f"interval is given below {FEWEST} patients, or where every draw gives the same."
@@ -71,7 +76,7 @@ def findings(one: Evaluation, sheet: Sheet) -> None:
             label_visibility="collapsed",
         )
         _by_finding(chosen, sheet)
-    st.subheader("What went wrong, per 100 studies", anchor=False)
+    st.subheader(f"What went wrong, per 100 {sheet.item[1]}", anchor=False)
     with errors.shown():
         _faults(one, sheet)
 
@@ -83,7 +88,8 @@ def _by_finding(group: str, sheet: Sheet) -> None:
     rows: list[Row | Group] = []
     for key in keys:
         there = f"there in {sheet.positives.get(score_sheet.inside(key), 0):,} of {sheet.studies:,}" if counted else ""
-        cells = [figure(key, system.scores.get(key), count=group != "findings") for system in shown]
+        scores = [system.scores.get(key) for system in shown]
+        cells = [figure(key, score, count="" if group == "findings" else over(score, sheet)) for score in scores]
         rows.append(Row(score_sheet.inside(key), cells, note=there))
     title = score_sheet.about(keys[0]).title.partition(":")[0]
     tables.show([f"{title}, %", *(column(system, sheet) for system in shown)], rows)
@@ -107,13 +113,15 @@ def _faults(one: Evaluation, sheet: Sheet) -> None:
         )
         for fault in browser.faults_known
     ]
-    tables.show(["Studies with a", *(column(titles[name], sheet) for name in shown)], rows)
+    tables.show([f"{sheet.item[1].capitalize()} with a", *(column(titles[name], sheet) for name in shown)], rows)
     kind = (
         "An answer is incomplete where it holds some but not all words of the reference."
         if sheet.task == "vqa"
         else f"Read by rules ({labels.EXTRACTOR_LINE}). A finding that is there and not mentioned counts as missed."
     )
-    st.caption(f"Studies with at least one fault of the kind. {kind} *Cases* shows them one by one.")
+    st.caption(
+        f"{sheet.item[1].capitalize()} with at least one fault of the kind. {kind} *Cases* shows them one by one."
+    )
 
 
 def _share(count: int, of: int) -> Cell:
@@ -128,13 +136,13 @@ def _part(key: str, part: Part | None) -> Cell:
     return figure(key, part.scores.get(key))
 
 
-def _numbers(parts: dict[str, Part]) -> str:
+def _numbers(parts: dict[str, Part], sheet: Sheet) -> str:
     told = {(part.studies, part.patients) for part in parts.values()}
     if len(told) != 1:
         most = max(told, default=(0, 0))
-        return f"up to {most[0]:,} studies, {most[1]:,} patients"
+        return f"up to {most[0]:,} {sheet.item[1]}, {most[1]:,} patients"
     studies, patients = told.pop()
-    return f"{studies:,} stud{'y' if studies == 1 else 'ies'}, {patients:,} patient{'' if patients == 1 else 's'}"
+    return f"{figures.count(studies, *sheet.item)}, {figures.count(patients, 'patient')}"
 
 
 def _has(part: Part, key: str) -> bool:

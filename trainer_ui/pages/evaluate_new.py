@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import streamlit as st
 
 from engine.errors import DatasetError
+from engine.evaluation import vqa
 from engine.training import run_folder
 from trainer_ui import addresses, errors, navigation
-from trainer_ui.components import paths
+from trainer_ui.components import judge_fields, paths
 from trainer_ui.components.words import literal
 from trainer_ui.pages.evaluate_scores import checkpoint_fields
 from trainer_ui.services import answering_models, evaluation_words, evaluations, question_files
 from trainer_ui.services.answering_models import AnsweringModel
-from trainer_ui.services.evaluation_words import PRIORS, Wanted, Wording
+from trainer_ui.services.evaluation_words import PRIORS, TASKS, Prior, Task, Wanted, Wording
+from trainer_ui.services.judges import Judge
 from trainer_ui.services.question_files import Content, QuestionFile
 
 RUN, SET, EVALUATION = "run", "set", "evaluation"
@@ -35,7 +38,7 @@ def show() -> None:
     """The form, from the questions to the start."""
     known = question_files.known()
     if not known:
-        st.info("An evaluation needs questions with reference reports, and there are none yet.")
+        st.info("An evaluation needs questions with reference reports or answers, and there are none yet.")
         st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
     _fill_in(known)
     with st.container(border=True, key="evaluate-asked"), errors.shown():
@@ -46,7 +49,8 @@ def show() -> None:
         models, with_bases = _models()
     with st.container(border=True, key="evaluate-how"), errors.shown():
         st.subheader("How they are asked", anchor=False)
-        how = _how()
+        how = _how(questions)
+    judge, missing = _judge(questions)
     with st.expander("Scores that need a checkpoint of yours", key="evaluate-checkpoints"):
         st.caption(
             "Findings, changes, BLEU, ROUGE-L and Temporal Entity F1 need none. What is given here is remembered."
@@ -57,20 +61,34 @@ def show() -> None:
             st.caption("Choose the questions first.")
             return
         name = _name(questions.questions, models)
-        _start(
-            replace(how, name=name, models=models, with_bases=with_bases, checkpoints=checkpoints, **vars(questions))
-        )
+        wanted = replace(
+            how, name=name, models=models, with_bases=with_bases, checkpoints=checkpoints, judge=judge,
+            **questions.wanted(),
+        )  # fmt: skip
+        _start(wanted, missing)
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked, by the names of Wanted."""
+    """What is asked, by the names of Wanted; ``answers`` are what it is answered with, ``with_prior`` how many rows."""
 
     questions: Path
     images: Path | None
     truth: Path | None
     training: Path | None
     limit: int | None
+    task: Task | Literal[""]
+    answers: Task
+    with_prior: int
+
+    @property
+    def short(self) -> bool:
+        """Whether questions are answered shortly."""
+        return self.answers == "vqa"
+
+    def wanted(self) -> dict[str, Any]:
+        """For Wanted."""
+        return {name: value for name, value in vars(self).items() if name not in ("answers", "with_prior")}
 
 
 def _fill_in(known: Sequence[QuestionFile]) -> None:
@@ -123,27 +141,54 @@ def _questions(known: Sequence[QuestionFile]) -> _Asked | None:
         images = paths.folder_field(
             "Folder of the images", f"evaluate-images-{path}", optional=True, help=f"Without one, {apart}"
         )
+    answers = _task(path, content)
+    truth = None
     with first:
-        truth = _beside(
-            "What is true of each study", "evaluate-truth", path, question_files.truths(path, limit or None),
-            "read from the reference reports by rules", (".jsonl",),
-        )  # fmt: skip
-    with second:
+        if answers == "report":
+            truth = _beside(
+                "What is true of each study", "evaluate-truth", path, question_files.truths(path, limit or None),
+                "read from the reference reports by rules", (".jsonl",),
+            )  # fmt: skip
+    with second if answers == "report" else first:
+        usual = "report" if answers == "report" else "answer"
         training = _beside(
-            "Training file, for the usual normal report", "evaluate-training", path, question_files.trainings(path),
-            "none: the most frequent normal reference", (".json", ".jsonl"),
+            f"Training file, for the usual {'normal ' if usual == 'report' else ''}{usual}", "evaluate-training", path,
+            question_files.trainings(path), f"none: the most frequent reference {usual}", (".json", ".jsonl"),
         )  # fmt: skip
-    _references(content, truth)
-    return _Asked(path, images or (apart if apart != path.parent else None), truth, training, limit or None)
+    _references(content, truth, answers)
+    found: Task = "report" if truth is not None else content.task
+    images = images or (apart if apart != path.parent else None)
+    task: Task | Literal[""] = answers if answers != found else ""
+    return _Asked(path, images, truth, training, limit or None, task, answers, content.with_prior)
 
 
-def _references(content: Content, truth: Path | None) -> None:
+def _task(path: Path, content: Content) -> Task:
+    """What the answers are: what the file looks like, unless somebody says otherwise."""
+    chosen = st.segmented_control(
+        "The answers are", list(TASKS), default=content.task, required=True, format_func=TASKS.__getitem__,
+        key=f"evaluate-task-{path}-{content.task}", help=f"Chosen by what the file holds. {vqa.RULE}",
+    )  # fmt: skip
+    return chosen or content.task
+
+
+def _references(content: Content, truth: Path | None, answers: Task) -> None:
     missing = content.questions - content.with_reference
     if missing and truth is None:
+        what = "report" if answers == "report" else "answer"
         st.warning(
-            f"{missing:,} of {content.questions:,} questions have no reference report and are answered without being "
+            f"{missing:,} of {content.questions:,} questions have no reference {what} and are answered without being "
             "scored."
         )
+
+
+def _judge(asked: _Asked | None) -> tuple[Judge | None, str]:
+    """Who judges the answers, where they are short; and what is missing before that can be."""
+    if asked is None or not asked.short:
+        return None, ""
+    with st.container(border=True, key="evaluate-judge"), errors.shown():
+        st.subheader("Judge", anchor=False)
+        return judge_fields.choose("evaluate-judge")
+    return None, "Choose another judge."
 
 
 def _beside(
@@ -197,10 +242,15 @@ def _models() -> tuple[tuple[AnsweringModel, ...], bool]:
     return who, with_bases
 
 
-def _how() -> Wanted:
+def _how(asked: _Asked | None) -> Wanted:
     """How questions are put; who is asked what is still to be filled in."""
-    prior = st.radio("What stands for the prior", list(PRIORS), format_func=PRIORS.__getitem__, key="evaluate-prior")
-    wordings = _wordings()
+    prior: Prior = "true"
+    if asked is None or asked.with_prior or not asked.short:
+        prior = st.radio(
+            "What stands for the prior", list(PRIORS), format_func=PRIORS.__getitem__, key="evaluate-prior"
+        )
+    # one wording for all would take the place of what each question asks
+    wordings = () if asked is not None and asked.short else _wordings()
     with st.expander("Choosing the words", key="evaluate-decoding"):
         first, second = st.columns(2)
         beams = first.number_input(
@@ -239,7 +289,7 @@ def _name(path: Path, models: Sequence[AnsweringModel]) -> str:
     return st.text_input("Name", evaluations.suggested(base), key=f"evaluate-name-{base}", max_chars=64)
 
 
-def _start(wanted: Wanted) -> None:
+def _start(wanted: Wanted, missing: str) -> None:
     runs = tuple(one.path.parent.name for one in wanted.models if one.path.parent.parent == run_folder.runs_folder())
     try:
         for caution in question_files.cautions(wanted.questions, wanted.limit, runs):
@@ -253,10 +303,14 @@ def _start(wanted: Wanted) -> None:
     if empty:
         st.caption(literal(f"The wording {empty[0]} says nothing yet."))
         return
+    if missing:
+        st.caption(missing)
+        return
     questions = question_files.content(wanted.questions, wanted.limit).questions
     systems = len(wanted.models) * max(1, len(wanted.wordings))
     said = evaluation_words.words(wanted, evaluations.fresh(wanted.name))
-    st.markdown(f"{systems * questions:,} answers: {systems} × {questions:,} questions. Then they are scored.")
+    then = "judged and scored" if wanted.judge is not None else "scored"
+    st.markdown(f"{systems * questions:,} answers: {systems} × {questions:,} questions. Then they are {then}.")
     st.caption("The same in a terminal")
     st.code(evaluation_words.command(said), language=None, wrap_lines=True)
     if st.button("Start the evaluation", type="primary", key="start-evaluation"):

@@ -47,7 +47,7 @@ def show(name: str) -> None:
     if one.scored:
         with errors.shown():
             sheet = score_sheet.read(one.path)
-            _turn_to(part, PARTS | {"findings": "By type of question and fault"} if sheet.task == "vqa" else PARTS)
+            _turn_to(part, PARTS | {"findings": "By type of question and fault"} if sheet.short else PARTS)
             with st.container(key=f"evaluation-{part}"), errors.shown():
                 _show_part(part, one, sheet)
     elif one.begun:
@@ -60,7 +60,9 @@ def progress(one: Evaluation) -> None:
     """What it is doing: a sentence, and how far each model is."""
     if one.why:
         (st.error if one.where == "failed" else st.caption)(literal(one.why))
-    if one.where == "scoring":
+    if one.where == "judging":
+        st.caption("All have answered. A judge reads the answers.")
+    elif one.where == "scoring":
         st.caption("All have answered. The scores are being computed.")
     elif one.live:
         for answers in one.models:
@@ -127,10 +129,16 @@ def _head(name: str, drawn: str) -> None:
 
 
 def _about(one: Evaluation, sheet: Sheet) -> str:
-    prior = "" if sheet.with_prior is None else f", {sheet.with_prior:,} of them with a prior"
-    studies = f"{sheet.studies:,} stud{'y' if sheet.studies == 1 else 'ies'}"
+    prior = (
+        ""
+        if not sheet.with_prior and (sheet.short or sheet.with_prior is None)
+        else f", {sheet.with_prior:,} of them with a prior"
+    )
+    studies = f"{sheet.studies:,} {sheet.item[sheet.studies != 1]}"
     patients = f"{sheet.patients:,} patient{'' if sheet.patients == 1 else 's'}"
-    return f"{studies} of {patients}{prior}. Questions: {one.questions}. Begun {one.when}."
+    return (
+        f"{studies} {'about' if sheet.short else 'of'} {patients}{prior}. Questions: {one.questions}. Begun {one.when}."
+    )
 
 
 def _downloads(one: Evaluation) -> None:

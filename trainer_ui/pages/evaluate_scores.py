@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from engine.evaluation import report_figures as figures
-from engine.evaluation.keys import Key
 from engine.evaluation.published import published
-from engine.evaluation.statistics import Score
 from trainer_ui import errors
-from trainer_ui.components import differences_chart, paths, tables
+from trainer_ui.components import differences_chart, paths, score_cells, tables
 from trainer_ui.components.differences_chart import Gain
-from trainer_ui.components.tables import Cell, Line, Row, Tone
+from trainer_ui.components.score_cells import column, figure, way
+from trainer_ui.components.tables import Cell, Group, Row
 from trainer_ui.components.words import literal
+from trainer_ui.pages import evaluate_judge
 from trainer_ui.services import evaluation_words, evaluations, score_sheet, score_words
 from trainer_ui.services.evaluation_words import Checkpoints
 from trainer_ui.services.evaluations import Evaluation
-from trainer_ui.services.score_sheet import VERDICTS, Discordance, Sheet, System
+from trainer_ui.services.score_sheet import VERDICTS, Sheet, System
 
 BESIDE = 5
 """Systems side by side unless others are chosen."""
-
-TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "ahead": "bad"}
-"""Of the verdicts that must not be overlooked; a baseline that is ahead is one of them."""
 
 FLATTERS = (
     "Only for comparison with figures that were computed so. They flatter: wrong answers with a yes or a no leave the "
@@ -48,18 +46,20 @@ def show(one: Evaluation, sheet: Sheet) -> None:
     _headline(sheet, shown)
     _against(one, sheet)
     _chart(sheet)
+    if sheet.short:
+        _types(sheet, shown)
+        evaluate_judge.show(one, sheet)
     _absent(one, sheet)
-    _judge(sheet, shown)
     rest = sheet.rest()
     if rest:
         with st.expander(f"All other scores ({len(rest)})", key="all-scores"):
-            _table(rest, shown, differences=False)
+            _table(rest, shown, sheet)
     if sheet.as_llava_med():
         with st.expander("As LLaVA-Med's own code counts", key="llava-med"):
             st.warning(FLATTERS)
-            _table(sheet.as_llava_med(), shown, differences=False)
+            _table(sheet.as_llava_med(), shown, sheet)
     with st.expander("What others have published", key="published"):
-        _published()
+        _published(sheet.task)
 
 
 def systems_shown(sheet: Sheet) -> tuple[System, ...]:
@@ -80,30 +80,9 @@ def systems_shown(sheet: Sheet) -> tuple[System, ...]:
     return tuple(one for name, one in scored.items() if name in chosen)
 
 
-def column(one: System, sheet: Sheet) -> Cell:
-    """What stands above a system's column."""
-    made = str(one.about.get("tuned_from") or "")
-    if one.name == sheet.against:
-        note = "the others are compared with it"
-    elif one.baseline:
-        note = "baseline, sees no image"
-    else:
-        note = f"made from {made}" if made else "model"
-    return [Line(one.title), Line(note, "small")]
-
-
 def score_again(name: str, against: str = "", checkpoints: Checkpoints | None = None) -> None:
     """Queue the scoring of an evaluation, with what checkpoints there are."""
     evaluations.score(name, against, checkpoints or evaluation_words.remembered())
-
-
-def figure(key: str, score: Score | None, *, count: bool = False) -> list[Line | tuple[Line, ...]]:
-    """A score with its interval; with ``count`` the studies it is over."""
-    if score is None or score.value is None:
-        return [Line("n/a", "small")]
-    over = f", {figures.count(score.studies, 'study', 'studies')}" if count else ""
-    value = Line(score_words.value(key, score), "strong")
-    return [(value, Line(f"{score_words.interval(key, score)}{over}", "small"))]
 
 
 def _in_short(sheet: Sheet) -> None:
@@ -122,62 +101,57 @@ def _in_short(sheet: Sheet) -> None:
 
 def _headline(sheet: Sheet, shown: Sequence[System]) -> None:
     st.subheader("Tested scores", anchor=False)
-    _table(sheet.headline(), shown, differences=True, sheet=sheet)
+    judged = {one.name: one for one in sheet.by_judge()}
+    head: list[str | Cell] = ["Score", *(column(one, sheet) for one in shown)]
+    rows = [
+        _row(key, [judged.get(one.name, one) if key in sheet.judged() else one for one in shown], True, sheet)
+        for key in sheet.headline()
+    ]
+    tables.show(head, rows)
     chosen = sheet.chosen
     if chosen is not None:
         tests = figures.count(sheet.tests, "test")
         st.caption(literal(HOW_TO_READ.format(base=chosen.title, tests=tests)))
 
 
-def _table(keys: Sequence[str], shown: Sequence[System], *, differences: bool, sheet: Sheet | None = None) -> None:
-    head: list[str | Cell] = ["Score", *(column(one, sheet) if sheet is not None else one.title for one in shown)]
-    tables.show(head, [_row(key, shown, differences) for key in keys])
+def _table(keys: Sequence[str], shown: Sequence[System], sheet: Sheet) -> None:
+    tables.show(["Score", *(one.title for one in shown)], [_row(key, shown, False, sheet) for key in keys])
 
 
-def _row(key: str, shown: Sequence[System], differences: bool) -> Row:
+def _row(key: str, shown: Sequence[System], differences: bool, sheet: Sheet) -> Row:
     about = score_sheet.about(key)
-    counts = {one.scores[key].studies for one in shown if key in one.scores and one.scores[key].value is not None}
+    counts = {score_cells.over(one.scores.get(key), sheet) for one in shown} - {""}
     unit = ", %" if about.unit == "%" else ""
-    same = figures.count(counts.pop(), "study", "studies") if len(counts) == 1 else ""
-    cells = [_cell(key, one, differences, count=not same) for one in shown]
+    same = counts.pop() if len(counts) == 1 else ""
+    cells = [
+        _cell(key, one, differences, "" if same else score_cells.over(one.scores.get(key), sheet)) for one in shown
+    ]
     return Row(f"{about.title}{unit}", cells, note=", ".join(filter(None, (way(about), same))), says=about.says)
 
 
-def _cell(key: str, one: System, differences: bool, *, count: bool) -> Cell:
+def _cell(key: str, one: System, differences: bool, count: str) -> Cell:
     lines = figure(key, one.scores.get(key), count=count)
-    gain, verdict = one.differences.get(key), one.verdict(key)
-    if differences and gain is not None and verdict is not None:
-        said, tested = Line(VERDICTS[verdict], TONES.get(verdict, "small")), score_words.p_values(gain)
-        change = Line(score_words.change(key, gain))
-        lines += [(change, said), Line(tested, "small")] if tested else [change, said]
-        apart = one.discordances.get(key)
-        lines += [Line(_discordance(apart), "small")] if apart is not None and not one.baseline else []
-    return lines
+    return lines + score_cells.difference(key, one) if differences else lines
 
 
-def way(about: Key) -> str:
-    """Which way a score is better; "" for one of which neither is."""
-    better = figures.better(about)
-    return f"{better} is better" if about.higher_is_better is not None else f"best {better}" if better else ""
-
-
-def _discordance(apart: Discordance) -> str:
-    return (
-        f"of {apart.items:,} questions right: only the other {apart.chosen_only:,}, only this {apart.this_only:,} "
-        f"(McNemar p {figures.p(apart.p)})"
-    )
-
-
-def _judge(sheet: Sheet, shown: Sequence[System]) -> None:
-    """What a judge said of short answers: apart from all else, with what must be said of it."""
-    if sheet.judge is None:
+def _types(sheet: Sheet, shown: Sequence[System]) -> None:
+    """Short answers by the type of their question."""
+    types = sheet.types()
+    if not types:
         return
-    st.subheader("What a judge says", anchor=False)
-    st.warning(literal(sheet.judge.caution))
-    for sentence in sheet.judge.sentences:
-        st.markdown(literal(sentence))
-    _table(sheet.judged(), shown, differences=False)
-    st.caption(literal(f"The judge was {sheet.judge.name}: a language model that reads the answers and sees no image."))
+    with st.expander(f"By type of question ({len(types)})", key="by-type"):
+        rows: list[Row | Group] = []
+        for kind in types:
+            rows.append(Group(kind))
+            rows += [replace(_row(key, shown, False, sheet), name=_stem(key), says="") for key in sheet.of_type(kind)]
+        tables.show(["Type of question", *(column(one, sheet) for one in shown)], rows)
+        st.caption("Nothing is tested here. Scores of few questions say little: look at the intervals.")
+
+
+def _stem(key: str) -> str:
+    """The name of a score without the type of question it is of."""
+    about = score_sheet.about(key.partition("[")[0])
+    return f"{about.title}, %"
 
 
 def _against(one: Evaluation, sheet: Sheet) -> None:
@@ -233,9 +207,9 @@ def _chart(sheet: Sheet) -> None:
         differences_chart.show(gains, of=one.title, against=chosen.title, key="differences")
         st.caption(
             literal(
-                f"{one.title} minus {chosen.title}, over {figures.of_patients(*one.compared)}; turned so that right is "
-                "better, also for scores of which less is better. Filled: below p = 0.05 after the correction. "
-                "Intervals are 95 %, not corrected for the number of scores."
+                f"{one.title} minus {chosen.title}, over {figures.of_patients(*one.compared, sheet.task)}; turned so "
+                "that right is better, also for scores of which less is better. Filled: below p = 0.05 after the "
+                "correction. Intervals are 95 %, not corrected for the number of scores."
             )
         )
     else:
@@ -282,10 +256,10 @@ def checkpoint_fields(place: str) -> Checkpoints:
     return Checkpoints(**found)
 
 
-def _published() -> None:
+def _published(task: str) -> None:
     known = published()
     st.warning(literal(known.note))
-    for table in known.tables:
+    for table in known.of(task):
         rows = [Row(row[0], [tables.text(cell or "–") for cell in row[1:]]) for row in table.rows]
         tables.show(["Model", *table.columns], rows, caption=table.title)
         st.caption(literal(f"Source: {table.source}."))

@@ -10,12 +10,19 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import UsageError
 from trainer_ui.services import kept, recipes
 from trainer_ui.services.answering_models import AnsweringModel
+from trainer_ui.services.judges import Judge
+
+Task = Literal["report", "vqa"]
+
+TASKS: Mapping[Task, str] = {"report": "Reports", "vqa": "Short answers to questions (VQA)"}
+"""What the answers are, in words."""
 
 Prior = Literal["true", "dummy", "none"]
 
@@ -74,6 +81,8 @@ class Wanted:
         with_bases: whether the models that others were made from are known to the command as such.
         limit: only the first so many questions.
         beams, longest: of the decoding; 0 tokens for the command's own.
+        task: what the answers are, where that is not what the command would see by itself; "" for that.
+        judge: of short answers; None for nobody.
     """
 
     name: str
@@ -89,6 +98,8 @@ class Wanted:
     beams: int = 1
     longest: int = 512
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    task: Task | Literal[""] = ""
+    judge: Judge | None = None
 
 
 def words(wanted: Wanted, folder: Path) -> list[str]:
@@ -120,6 +131,8 @@ def words(wanted: Wanted, folder: Path) -> list[str]:
         *("--output", recipes.spoken(folder)),
         "--score",
         *wanted.checkpoints.words(),
+        *(["--task", wanted.task] if wanted.task else []),
+        *(wanted.judge.words() if wanted.judge is not None else []),
     ]
 
 
@@ -172,10 +185,19 @@ def rebuilt(document: Mapping[str, Any], folder: Path) -> list[str]:
         raise UsageError(f"{folder.name} does not say how it was begun. Begin another evaluation.") from cause
 
 
-def scoring(folder: Path, against: str, checkpoints: Checkpoints) -> list[str]:
-    """The words of ``score`` for an evaluation that has been answered."""
+def scoring(
+    folder: Path, against: str, checkpoints: Checkpoints, *, task: str = "", judge: Judge | None = None
+) -> list[str]:
+    """The words of ``score`` for an evaluation that has been answered; a judge is asked first."""
     chosen = ["--against", against] if against else []
-    return ["score", recipes.spoken(folder), *chosen, *checkpoints.words()]
+    what = ["--task", task] if task else []
+    asked = judge.words() if judge is not None else []
+    return ["score", recipes.spoken(folder), *chosen, *checkpoints.words(), *what, *asked]
+
+
+def task_of(said: Sequence[str]) -> str:
+    """What a command was told that the answers are; "" where it was told nothing."""
+    return next((after for word, after in pairwise(said) if word == "--task"), "")
 
 
 def command(said: Sequence[str]) -> str:

@@ -24,23 +24,28 @@ from engine.evaluation.folder import DOCUMENT
 from engine.jobs import files, queue
 from engine.jobs.job import Job
 from engine.jobs.job import State as JobState
-from trainer_ui.services import datasets, evaluation_words, jobs
+from trainer_ui.services import datasets, evaluation_words, jobs, judges
 from trainer_ui.services.evaluation_words import Checkpoints, Wanted
 from trainer_ui.services.jobs import Colour
+from trainer_ui.services.judges import Judge
 
 EVALUATE, SCORE = "evaluate", "score"
 SCORES, CASES = "scores.json", "cases.jsonl"
+JUDGED = "judged answers"
+"""What a command counts while it asks a judge."""
+
 SILENT_S = 600.0
 """Seconds after which an evaluation without a job that answers nothing more is taken for interrupted."""
 
 Where = Literal[
-    "waiting", "starting", "answering", "scoring", "stopping", "interrupted", "failed", "answered", "scored"
+    "waiting", "starting", "answering", "judging", "scoring", "stopping", "interrupted", "failed", "answered", "scored"
 ]
 
 WORDS: dict[Where, tuple[str, Colour]] = {
     "waiting": ("waiting", "gray"),
     "starting": ("starting", "blue"),
     "answering": ("answering", "blue"),
+    "judging": ("asking the judge", "blue"),
     "scoring": ("scoring", "blue"),
     "stopping": ("stopping", "orange"),
     "interrupted": ("interrupted: can be resumed", "orange"),
@@ -121,12 +126,12 @@ class Evaluation:
     @property
     def live(self) -> bool:
         """Whether what is shown of it may change by itself."""
-        return self.where in ("waiting", "starting", "answering", "scoring", "stopping")
+        return self.where in ("waiting", "starting", "answering", "judging", "scoring", "stopping")
 
     @property
     def stoppable(self) -> bool:
         """Whether its job can be asked to stop."""
-        return bool(self.job) and self.where in ("waiting", "starting", "answering", "scoring")
+        return bool(self.job) and self.where in ("waiting", "starting", "answering", "judging", "scoring")
 
     @property
     def resumable(self) -> bool:
@@ -210,6 +215,8 @@ def begin(wanted: Wanted) -> Job:
     folder = fresh(wanted.name)
     said = evaluation_words.words(wanted, folder)
     evaluation_words.remember(wanted.checkpoints)
+    if wanted.judge is not None:
+        judges.remember(wanted.judge)
     return queue.add(EVALUATE, f"Evaluate {folder.name}", said, folder)
 
 
@@ -218,19 +225,26 @@ def resume(name: str) -> Job:
     one = find(name)
     if not one.resumable:
         raise UsageError(f"{name} is {one.words}: there is nothing to resume.")
-    began = [job for job in queue.jobs() if job.kind == EVALUATE and job.result == one.path]
-    before = max(began, key=lambda job: job.made).words if began else None
+    before = _began(one)
     said = evaluation_words.again(before) if before else evaluation_words.rebuilt(document(one.path), one.path)
     return queue.add(EVALUATE, f"Resume {name}", said, one.path)
 
 
-def score(name: str, against: str, checkpoints: Checkpoints) -> Job:
-    """Queue the scoring of what has been answered. Raises NotFound, UsageError, OSError."""
+def score(name: str, against: str, checkpoints: Checkpoints, judge: Judge | None = None) -> Job:
+    """Queue the scoring of what has been answered, for the task it was scored for before; a judge is asked first.
+
+    Raises NotFound, UsageError, OSError.
+    """
     one = find(name)
     if not one.scorable:
         raise UsageError(f"{name} is {one.words}: there is nothing to score.")
     evaluation_words.remember(checkpoints)
-    return queue.add(SCORE, f"Score {name}", evaluation_words.scoring(one.path, against, checkpoints), one.path)
+    if judge is not None:
+        judges.remember(judge)
+    task = evaluation_words.task_of(_began(one)) or ("vqa" if _task(one.path) == "vqa" else "")
+    said = evaluation_words.scoring(one.path, against, checkpoints, task=task, judge=judge)
+    title = f"Judge and score {name}" if judge is not None else f"Score {name}"
+    return queue.add(SCORE, title, said, one.path)
 
 
 def stop(name: str) -> None:
@@ -253,6 +267,17 @@ def delete(name: str) -> None:
     for job in queue.jobs():
         if job.result == one.path and not job.active:
             queue.remove(job.id)
+
+
+def _began(one: Evaluation) -> tuple[str, ...]:
+    """The words of the job that began an evaluation, or went on with it; () where it was begun elsewhere."""
+    began = [job for job in queue.jobs() if job.kind == EVALUATE and job.result == one.path]
+    return max(began, key=lambda job: job.made).words if began else ()
+
+
+def _task(path: Path) -> str:
+    """What its answers were last scored as."""
+    return str((files.read(path / SCORES) or {}).get("task") or "")
 
 
 def _taken() -> set[str]:
@@ -328,6 +353,8 @@ def _at_work(models: tuple[Answers, ...], job: Job, waiting: list[str]) -> tuple
     if job.stopping:
         return "stopping", "It ends after the answers it is at. Then it can be resumed."
     told = job.progress
+    if told is not None and told.words == JUDGED:
+        return "judging", f"{told.done:,} of {told.total:,} answers are judged."
     if job.kind == SCORE or (told is not None and told.words == "systems"):
         return "scoring", ""
     if told is None:

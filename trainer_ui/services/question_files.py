@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from engine.datasets.libra import Question, read_questions
+from engine.datasets.libra import Question, Reference, read_questions
+from engine.evaluation import vqa
 from engine.training import run_folder
 from trainer_ui.services import datasets, recipes
 
@@ -41,17 +43,29 @@ class QuestionFile:
 
 @dataclass(frozen=True)
 class Content:
-    """What the first ``questions`` of a file are about; ``patients`` is None where the file does not say whom."""
+    """What the first ``questions`` of a file are about; ``patients`` is None where the file does not say whom.
+
+    ``task`` is what its references look like: reports, or short answers, of which ``closed`` are to be answered by yes,
+    no or a choice.
+    """
 
     questions: int
     patients: int | None
     with_prior: int
     with_reference: int
+    task: Literal["report", "vqa"] = "report"
+    closed: int = 0
 
     @property
     def words(self) -> str:
         """In a line."""
         whom = "patients are not named" if self.patients is None else f"{self.patients:,} patients"
+        if self.task == "vqa":
+            free = self.with_reference - self.closed
+            return (
+                f"{self.questions:,} questions, {whom}; {self.with_reference:,} with a short reference answer, "
+                f"{self.closed:,} of them closed (yes, no or a choice), {free:,} open"
+            )
         return (
             f"{self.questions:,} questions, {whom}; {self.with_prior:,} with a prior image, "
             f"{self.with_reference:,} with a reference report"
@@ -79,12 +93,20 @@ def content(path: Path, limit: int | None = None) -> Content:
     """What a file holds. Raises DatasetError and OSError."""
     questions = read(path, None, limit)
     patients = {question.about.patient for question in questions}
+    references = [_reference(question) for question in questions if question.reference is not None]
+    short = vqa.is_vqa(references)
     return Content(
         questions=len(questions),
         patients=None if "" in patients else len(patients),
         with_prior=sum(paired(question) for question in questions),
-        with_reference=sum(question.reference is not None for question in questions),
+        with_reference=len(references),
+        task="vqa" if short else "report",
+        closed=vqa.questions(references)[0] if short else 0,
     )
+
+
+def _reference(question: Question) -> Reference:
+    return Reference(question.reference or "", kind=question.kind, form=question.form, question=question.text)
 
 
 def paired(question: Question) -> bool:

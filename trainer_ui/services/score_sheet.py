@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import isnan, nan
+from math import isnan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,9 @@ from engine.evaluation.keys import KEYS, Key, describe, headline, named
 from engine.evaluation.meaning import STATED
 from engine.evaluation.statistics import Difference, Score
 from engine.evaluation.subgroups import FEWEST, Part
+from trainer_ui.services import judge_sheet
 from trainer_ui.services.evaluations import SCORES
+from trainer_ui.services.judge_sheet import Discordance, Judge
 
 LEVEL = 0.05
 """Of p values after the correction."""
@@ -45,6 +47,7 @@ GROUPS: Mapping[str, tuple[str, str]] = {
     "closed": ("vqa_closed_accuracy", "Closed questions"),
     "recall": ("vqa_open_recall", "Open questions, recall"),
     "open": ("vqa_open_f1", "Open questions, F1"),
+    "exact": ("vqa_open_exact_match", "Open questions, exact match"),
     "all": ("vqa_accuracy", "All questions"),
 }
 """Scores that there are one of for each class, size, change or type of question: what stands before the bracket of
@@ -61,26 +64,6 @@ _NEEDS = {
     "ratescore": "n/a, because no environment with RadEval was given",
 }
 """Scores that are not even mentioned where what they need was not given, and that."""
-
-
-@dataclass(frozen=True)
-class Discordance:
-    """On how many questions of ``items`` only the chosen system, and only this one, was right; McNemar's exact p."""
-
-    chosen_only: int
-    this_only: int
-    items: int
-    p: float
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What a judge was and what must be said of it; ``headline``: people's grades say that it judges as they do."""
-
-    name: str
-    caution: str
-    headline: bool
-    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +121,7 @@ class System:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The scores of an evaluation; the fields are those of scores.json."""
+    """The scores of an evaluation; the fields are those of scores.json, ``leading`` its "headline"."""
 
     made: str
     asked: Mapping[str, Any]
@@ -152,6 +135,17 @@ class Sheet:
     systems: tuple[System, ...]
     task: str = "report"
     judge: Judge | None = None
+    leading: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> bool:
+        """Whether questions were answered shortly; else reports were written."""
+        return self.task == "vqa"
+
+    @property
+    def item(self) -> tuple[str, str]:
+        """What is answered one by one, one of them and several."""
+        return ("question", "questions") if self.short else ("study", "studies")
 
     @property
     def scored(self) -> tuple[System, ...]:
@@ -180,12 +174,12 @@ class Sheet:
         return next(iter(made), None) or next(reversed(self.compared), None) or next(iter(self.models), None)
 
     def headline(self) -> list[str]:
-        """The tested scores that anybody has a value of, in their order."""
-        return [key for key in headline(self.task) if self._has(key)]
+        """The headline scores that anybody has a value of, in the order in which the file names them."""
+        return [key for key in self.leading or headline(self.task) if self._has(key)]
 
     def rest(self) -> list[str]:
         """All other scores of the whole, in their order; those of the judge and LLaVA-Med's way of counting aside."""
-        apart = (*headline(self.task), *self.judged(), *self.as_llava_med())
+        apart = (*self.headline(), *headline(self.task), *self.judged(), *self.as_llava_med())
         return [key for key in self.keys() if key not in apart and "[" not in key and self._has(key)]
 
     def judged(self) -> list[str]:
@@ -195,6 +189,23 @@ class Sheet:
     def as_llava_med(self) -> list[str]:
         """Scores that are there for comparison with figures which others have computed so."""
         return [key for key in self.keys() if key.startswith(_AS_LLAVA_MED) and self._has(key)]
+
+    def by_judge(self) -> list[System]:
+        """The systems that were judged, with the judge's differences in the place of their own."""
+        said = self.judge.systems if self.judge is not None else {}
+        return [
+            replace(one, differences=said[one.name].differences, discordances=said[one.name].discordances)
+            for one in self.scored
+            if one.name in said
+        ]
+
+    def types(self) -> list[str]:
+        """The types of question that scores are given for."""
+        return list(dict.fromkeys(inside(key) for key in self.keys() if key.startswith("vqa_") and "[" in key))
+
+    def of_type(self, kind: str) -> list[str]:
+        """The headline scores of a type of question."""
+        return [key for key in (f"{stem}[{kind}]" for stem in self.headline()) if self._has(key)]
 
     def inner(self, group: str) -> list[str]:
         """The keys of one of GROUPS that anybody has a value of."""
@@ -265,20 +276,9 @@ def _read(file: Path, size: int, changed: int) -> Sheet:
         notes=tuple(content["notes"]),
         systems=tuple(systems),
         task=str(content.get("task") or "report"),
-        judge=_judge(content.get("judge")),
+        judge=judge_sheet.read(content.get("judge")),
+        leading=tuple(str(key) for key in content.get("headline") or () if named(str(key))),
     )
-
-
-def _judge(entry: Mapping[str, Any] | None) -> Judge | None:
-    if not entry:
-        return None
-    said = (str(one.get("sentence") or "") for one in entry["models"].values())
-    return Judge(str(entry["judge"]), str(entry["caution"]), bool(entry["headline"]), tuple(filter(None, said)))
-
-
-def _discordance(entry: Mapping[str, Any]) -> Discordance:
-    counts = [int(entry[name]) for name in ("against_only", "this_only", "items")]
-    return Discordance(counts[0], counts[1], counts[2], float(entry["p"]))
 
 
 def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
@@ -298,8 +298,8 @@ def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
         precisions=tuple(entry["precisions"]),
         notes=tuple(entry["notes"]),
         scores={key: _score(one) for key, one in entry["scores"].items() if named(key)},
-        differences={key: _difference(one) for key, one in gains.items()},
-        discordances={key: _discordance(one["mcnemar"]) for key, one in gains.items() if one.get("mcnemar")},
+        differences={key: judge_sheet.difference(one) for key, one in gains.items()},
+        discordances={key: judge_sheet.discordance(one["mcnemar"]) for key, one in gains.items() if one.get("mcnemar")},
         compared=(int(comparison["studies"]), int(comparison["patients"])),
         parts=tuple(
             Part(
@@ -317,8 +317,3 @@ def _system(name: str, entry: Mapping[str, Any], baseline: bool) -> System:
 def _score(entry: Mapping[str, Any]) -> Score:
     low, high = entry.get("interval") or (None, None)
     return Score(entry["value"], low, high, int(entry.get("studies") or 0), str(entry.get("note") or ""))
-
-
-def _difference(entry: Mapping[str, Any]) -> Difference:
-    low, high = (nan if end is None else float(end) for end in entry["interval"])
-    return Difference(float(entry["value"]), low, high, float(entry.get("p", nan)), float(entry.get("p_holm", nan)))

@@ -11,6 +11,7 @@ from math import isnan
 from engine.evaluation import report_figures as figures
 from engine.evaluation.keys import describe
 from engine.evaluation.statistics import Difference, Score
+from trainer_ui.services.judge_sheet import Discordance
 from trainer_ui.services.score_sheet import LEVEL, Sheet, System
 
 FEW = 30
@@ -51,8 +52,8 @@ def warnings(sheet: Sheet) -> Iterator[str]:
             missing.setdefault(sheet.studies - one.studies, []).append(one.title)
     for count, titles in missing.items():
         yield (
-            f"No answer to {count} of {sheet.studies} studies: {', '.join(titles)}. The scores are over the others; "
-            "Details says why."
+            f"No answer to {count} of {sheet.studies} {sheet.item[1]}: {', '.join(titles)}. The scores are over the "
+            "others; Details says why."
         )
     for one in sheet.models:
         if len(one.precisions) > 1:
@@ -99,10 +100,18 @@ def p_values(gain: Difference) -> str:
     return f"p {_equals(gain.p)}, after Holm {_equals(gain.p_holm)}"
 
 
+def discordance(apart: Discordance) -> str:
+    """On how many questions only one of two is right, with McNemar's test."""
+    return (
+        f"of {apart.items:,} questions right: only the other {apart.chosen_only:,}, only this {apart.this_only:,} "
+        f"(McNemar p {figures.p(apart.p)})"
+    )
+
+
 def _against(one: System, chosen: System, sheet: Sheet) -> str:
     better, worse = one.keys("better"), one.keys("worse")
     unclear = len(one.keys("unclear"))
-    whom = f"over {figures.of_patients(*one.compared)}"
+    whom = f"over {figures.of_patients(*one.compared, sheet.task)}"
     said = f"{one.title} against {chosen.title}, {whom}: "
     if not better and not worse:
         return (
