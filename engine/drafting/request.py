@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Check, Draft, Finish, ImageUse, ModelInfo, Scored, Timings
+from engine.drafting.question import Asking
 from engine.drafting.settings import Decoding
 from engine.drafting.writing import Writer
-from engine.drafting.question import Asking
 from engine.errors import InputError, UsageError
 from engine.imaging.types import Image
-from engine.reports.language import BILINGUAL, ENGLISH, LANGUAGES
+from engine.reports.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     # Not at run time: it brings torch, and who asks a server needs it not.
@@ -87,11 +87,14 @@ def check_modalities(model: ModelInfo, comparison: Comparison) -> None:
 
 
 def check_language(model: ModelInfo, asking: Asking) -> None:
-    """Raise UsageError where the report is asked for in a language that the model does not write."""
-    if asking.language in LANGUAGES and not model.writes(asking.language):
+    """Raise UsageError where the report is asked for in a language that the model does not write.
+
+    English is what nothing is said of in the question: a model that writes another language writes that, unasked.
+    """
+    if asking.language != ENGLISH and not model.writes(asking.language):
         known = " and ".join(LANGUAGES.get(tag.split("-")[0], tag) for tag in model.languages)
-        both = " and then translate it" if asking.language != BILINGUAL else ""
+        wanted = LANGUAGES.get(asking.language, asking.language)
         raise UsageError(
-            f"The model {model.name} writes {known} only, not {LANGUAGES[asking.language]}. Ask it for a report in "
-            f"{known}{both}, or choose a model that writes {LANGUAGES[asking.language]}."
+            f"The model {model.name} writes {known} only, not {wanted}. Ask it for a report in {known}, or choose a "
+            f"model that writes {wanted}."
         )

@@ -62,7 +62,10 @@ class Unfinished:
             decoding=asked.decoding,
             prompt=asked.prompt,
             images=tuple(_uses(self._comparison)),
-            checks=(*check(self.text, has_prior=has_prior, finished="cancelled", language=self._language), Check("engine_stopped", reason)),
+            checks=(
+                *check(self.text, has_prior=has_prior, finished="cancelled", language=self._language),
+                Check("engine_stopped", reason),
+            ),
             timings=self._timings(),
             has_prior=has_prior,
             finished="cancelled",

@@ -89,7 +89,7 @@ def info(folder: ModelFolder, model: torch.nn.Module, how: Precision, more: tupl
         conversation=folder.template,
         adapter=folder.adapter.folder.resolve().name if folder.adapter else "",
         modalities=folder.record.modalities,
-        languages=folder.record.languages,
+        languages=folder.languages,
     )
     log.info("loaded model %s, %d parameters, %s", found.sha256[:12], found.parameters, found.dtype)
     return found

@@ -24,6 +24,7 @@ from engine.models import (
     conversation,
     families,
     language,
+    languages,
     libra,
     places,
     provenance,
@@ -89,7 +90,7 @@ class ModelFolder:
     @property
     def languages(self) -> tuple[str, ...]:
         """Languages its reports are written in."""
-        return self.record.languages
+        return languages.of(self.record, self.family)
 
     def check(self) -> None:
         """Raise ModelError listing every problem, if there is one."""

@@ -6,7 +6,7 @@
     image_max_pixels,       what LLaMA-Factory shrank or enlarged its pictures to in training
     image_min_pixels
     modalities              DICOM modalities it reads, ["CR", "DX"] unless stated
-    languages               languages its reports are written in, ["en"] unless stated
+    languages               languages its reports are written in; unless stated those of its family (languages.py)
     demonstration           made to show the program, not to read radiographs
 
 All are optional. A model may lie in several folders (an adapter and its base); the nearest one that says something
@@ -38,7 +38,7 @@ class Record:
     Attributes:
         name: of the model in the first folder alone.
         modalities: in capitals; at least one.
-        languages: as BCP 47 tags; at least one.
+        languages: as BCP 47 tags; none where nothing says them.
     """
 
     name: str = ""
@@ -48,7 +48,7 @@ class Record:
     image_max_pixels: int | None = None
     image_min_pixels: int | None = None
     modalities: tuple[str, ...] = RADIOGRAPHS
-    languages: tuple[str, ...] = ENGLISH
+    languages: tuple[str, ...] = ()
     demonstration: bool = False
 
 
@@ -69,7 +69,7 @@ def read(folders: Iterable[Path], problems: list[str]) -> Record:
         image_max_pixels=most,
         image_min_pixels=least,
         modalities=tuple(word.upper() for word in _words(said, "modalities", RADIOGRAPHS, problems)),
-        languages=_words(said, "languages", ENGLISH, problems),
+        languages=_words(said, "languages", ENGLISH, problems) if "languages" in said else (),
         demonstration=any(content.get("demonstration") is True for content in contents),
     )
 

@@ -11,7 +11,6 @@ A Chinese report may hold abbreviations ("PICC", "CT"), an English one a name in
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 __all__ = [
     "BILINGUAL",
@@ -26,11 +25,7 @@ __all__ = [
     "written_in",
 ]
 
-Language = Literal["en", "zh", "en+zh"]
-
-ENGLISH: Language = "en"
-CHINESE: Language = "zh"
-BILINGUAL: Language = "en+zh"
+ENGLISH, CHINESE, BILINGUAL = "en", "zh", "en+zh"
 
 LANGUAGES: dict[str, str] = {ENGLISH: "English", CHINESE: "Chinese", BILINGUAL: "English and Chinese"}
 """Every language of a report by its name for people, the default first."""
