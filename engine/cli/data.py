@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from engine.cli import _data_checks, _data_convert, _data_mimic, _data_phantoms, _data_signed, _data_vqa
+from engine.cli import (
+    _data_checks,
+    _data_convert,
+    _data_ct_phantoms,
+    _data_mimic,
+    _data_phantoms,
+    _data_signed,
+    _data_vqa,
+)
 
-SUBCOMMANDS = (_data_checks, _data_convert, _data_mimic, _data_phantoms, _data_signed, _data_vqa)
+SUBCOMMANDS = (_data_checks, _data_convert, _data_ct_phantoms, _data_mimic, _data_phantoms, _data_signed, _data_vqa)
 """Each declares its subcommand with ``register`` and names the function that runs it as ``run_data``."""
 
 
