@@ -21,10 +21,12 @@ from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
 from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Progress, Scored, Timings, Token
 from engine.drafting.question import Asking, ask
-from engine.drafting.request import check_modalities, images
+from engine.drafting.request import check_language, check_modalities, images
 from engine.drafting.settings import MAX_TOKENS, Decoding
 from engine.errors import IntervalError, ModelError, UsageError
+from engine.models import languages
 from engine.models.preprocessing import Bounds
+from engine.models.record import Record
 from engine.remote.address import Address, named, parsed
 from engine.remote.background import Background
 from engine.remote.chat import Listed, Piece, Whole, complete, models
@@ -87,6 +89,7 @@ class ServedEngine:
             demonstration=False,
             license="",
             conversation=manner.name,
+            languages=languages.of(Record(), languages.FAMILIES.get(manner.name, "")),
             served=url,
         )
         self.warnings = (
@@ -208,7 +211,8 @@ class ServedEngine:
     def _request(self, comparison: Comparison, asking: Asking, decoding: Decoding | None) -> _Request:
         """Raises UsageError, TooLong and InputError."""
         check_modalities(self.info, comparison)
-        question, earlier = ask(asking, wire.plain)
+        check_language(self.info, asking)
+        question, earlier = ask(asking, wire.plain, languages.FAMILIES.get(self._manner.name, ""))
         wanted = (decoding or Decoding()).resolved(self._model.positions or MAX_TOKENS)
         if wanted.num_beams > 1:
             raise UsageError("A served model cannot be asked for beams; use one beam, or a model of this machine.")
@@ -219,7 +223,7 @@ class ServedEngine:
             )
         has_prior = comparison.prior is not None
         text = wire.prompt(self._manner, question, earlier, has_prior=has_prior)
-        return _Request(comparison, asking.stops, question, tuple(earlier), text, wanted)
+        return _Request(comparison, asking.stops, question, tuple(earlier), text, wanted, asking.language)
 
     def _body(self, request: _Request) -> dict[str, Any]:
         """The request as it is sent: pixels, words and settings."""
@@ -342,6 +346,7 @@ class _Request:
     earlier: tuple[tuple[str, str], ...]
     prompt: str
     decoding: Decoding
+    language: str
 
 
 class _Answer:
@@ -392,10 +397,11 @@ class _Answer:
             decoding=request.decoding,
             prompt=request.prompt,
             images=tuple(ImageUse(image.sha256, role, image.view.value) for role, image in images(request.comparison)),
-            checks=check(text, has_prior=has_prior, finished=finished),
+            checks=check(text, has_prior=has_prior, finished=finished, language=request.language),
             timings=timings,
             has_prior=has_prior,
             finished=finished,
+            language=request.language,
         )
 
     def _clean(self, text: str) -> str:

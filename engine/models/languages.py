@@ -14,7 +14,7 @@ TAUGHT: Mapping[str, tuple[str, ...]] = {"qwen2-vl": ("en", "zh")}
 """Family -> languages, for those that were taught more than English."""
 
 FAMILIES: Mapping[str, str] = {"qwen2_vl": "qwen2-vl", "qwen2_5_vl": "qwen2-vl"}
-"""``model_type`` in a configuration -> family in TAUGHT."""
+"""``model_type`` in a configuration, or name of the conversation template -> family in TAUGHT."""
 
 
 def of(record: Record, family: str) -> tuple[str, ...]:
