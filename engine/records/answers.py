@@ -57,7 +57,7 @@ def keep(
     told: dict[str, Scalar] = {
         "current": current,
         "prior": prior,
-        "model": answer.model_sha256,
+        "model": answer.made_by,
         "finished": answer.finished,
     }
     event = author.append(db, "C", "answer-saved", answer_id, told)

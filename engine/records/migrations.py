@@ -14,6 +14,7 @@ from functools import cache
 from sqlite_utils import Database, Migrations
 
 from engine.errors import RecordsError
+from engine.records import fulltext
 
 APPLICATION_ID = 0x494E5456  # "INTV"; lets file(1) and us tell this database from any other
 
@@ -35,6 +36,16 @@ def answers(db: Database) -> None:
     """Questions about a comparison and their answers: conversations, beside the reports."""
     for statement in _ANSWERS:
         db.execute(statement)
+
+
+@steps()
+def characters(db: Database) -> None:
+    """The words of Chinese in the reports can be searched for, in those there are already as well."""
+    for statement in _CHARACTERS:
+        db.execute(statement)
+    for report in list(db.query("SELECT * FROM report_search")):
+        if fulltext.spaced(report):
+            fulltext.index_characters(db, report["row"], report)
 
 
 # json_valid() would say more, but SQLite refuses it in a schema that is not trusted.
@@ -178,6 +189,18 @@ _SEARCH = (
     """CREATE VIRTUAL TABLE report_fts USING fts5 (
         patient_name, patient_id, accession, indication, text,
         content = 'report_search', content_rowid = 'row',
+        tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    )""",
+)
+
+# Reports with Chinese in them a second time, with each of its characters by itself (fulltext.py).
+_CHARACTERS = (
+    """CREATE TABLE report_characters (
+        row INTEGER PRIMARY KEY REFERENCES report (row),
+        words TEXT NOT NULL CHECK (words <> '')
+    ) STRICT""",
+    """CREATE VIRTUAL TABLE report_characters_fts USING fts5 (
+        words, content = 'report_characters', content_rowid = 'row',
         tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
     )""",
 )
@@ -350,6 +373,7 @@ def schema(db: Database) -> dict[str, str]:
     """Name to SQL of every table, index and trigger that ``db`` has; the inner tables of FTS5 and SQLite left out."""
     found: sqlite3.Cursor = db.execute(
         "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'report\\_fts\\_%' ESCAPE '\\'"
+        " AND name NOT LIKE 'report\\_characters\\_fts\\_%' ESCAPE '\\'"
         " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     )
     return dict(found.fetchall())

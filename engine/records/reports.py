@@ -98,7 +98,7 @@ def keep_draft(
     written = tuple(Sentence(author.new_id(), field(text, "sentence"), "ai", "unreviewed") for text in _few(sentences))
     prompt = field(draft.prompt, "prompt")
     number = report.revision + 1
-    told: dict[str, Scalar] = {"model": draft.model_sha256, "finished": draft.finished, "revision": number}
+    told: dict[str, Scalar] = {"model": draft.made_by, "finished": draft.finished, "revision": number}
     event = author.append(db, "C", "draft-saved", report.id, told)
     draft_id = author.new_id()
     db.table("draft").insert(

@@ -48,17 +48,20 @@ def search(
         raise UsageError(f"A page of the history has 1 to {LARGEST_PAGE} rows and begins at row 0 or later.")
     conditions: list[str] = []
     parameters: list[str] = []
+    wanted, words = fulltext.condition(query)
     filters: tuple[tuple[str, str | None], ...] = (
         ("state = ?", state),
         ("patient = ?", patient),
         ("updated_at >= ?", _bound(since, 0) if since else None),
         ("updated_at < ?", _bound(until, 1) if until else None),
-        ("row IN (SELECT rowid FROM report_fts WHERE report_fts MATCH ?)", fulltext.match(query) or None),
     )
     for condition, value in filters:
         if value is not None:
             conditions.append(condition)
             parameters.append(value)
+    if wanted:
+        conditions.append(wanted)
+        parameters += words
     where = " WHERE " + " AND ".join(conditions) if conditions else ""
     total = int(db.execute(f"SELECT count(*) FROM report{where}", parameters).fetchone()[0])
     if offset >= total:

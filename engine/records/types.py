@@ -131,6 +131,11 @@ class NewDraft:
     demonstration: bool
     timings: Mapping[str, object]
 
+    @property
+    def made_by(self) -> str:
+        """What the log calls the model: the hash of its weights, or the server whose weights are not known."""
+        return self.model_sha256 or str(self.settings.get("served", ""))
+
 
 @dataclass(frozen=True)
 class DraftRow:

@@ -36,7 +36,7 @@ def pragma(path: Path, name: str, *, write: bool) -> object:
 def test_every_setting(desk: Desk) -> None:
     path = desk.home / "history.db"
     expected = {"journal_mode": "wal", "busy_timeout": 10_000, "trusted_schema": 0, "cell_size_check": 1}
-    expected |= {"application_id": APPLICATION_ID, "user_version": 2}
+    expected |= {"application_id": APPLICATION_ID, "user_version": 3}
     for name, value in expected.items():
         assert pragma(path, name, write=True) == pragma(path, name, write=False) == value, name
     assert (pragma(path, "synchronous", write=True), pragma(path, "foreign_keys", write=True)) == (2, 1)

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from engine.errors import RecordsError
 from engine.records import Records, migrations
 
-KNOWN_STEPS = (migrations.first_tables, migrations.answers)
+KNOWN_STEPS = (migrations.first_tables, migrations.answers, migrations.characters)
 
 
 @pytest.fixture
@@ -106,6 +106,24 @@ def test_a_history_of_before_conversations_is_kept_and_can_hold_one(
         records.save_answer(KNOWN, report.current_sha256, None, "Is there an effusion?", draft("Yes."))
         assert [answer.text for answer in records.answers(KNOWN, report.current_sha256, None)] == ["Yes."]
         assert records.doctor() == ()
+    assert len(copies(tmp_path / "history")) == 1
+
+
+def test_chinese_reports_of_a_history_of_before_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        before = migrations.Migrations("records")
+        before()(migrations.first_tables)
+        before()(migrations.answers)
+        patched.setattr(migrations, "steps", before)
+        patched.setattr(migrations.fulltext, "spaced", lambda words: "")  # as the program was then
+        migrations.expected_schema.cache_clear()
+        with Records.open(tmp_path / "history") as records:
+            desk = Desk(records, tmp_path)
+            signed = desk.signed("左侧胸腔积液。", "No pneumothorax.")
+    migrations.expected_schema.cache_clear()
+    with Records.open(tmp_path / "history") as records:
+        assert [row.report_id for row in records.search("积液 pneumothorax").rows] == [signed.id]
+        assert records.verify_signature(signed.id).ok and records.doctor() == ()
     assert len(copies(tmp_path / "history")) == 1
 
 
