@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine.cli import (
+    _data_captions,
     _data_checks,
     _data_convert,
     _data_ct_phantoms,
@@ -12,9 +13,20 @@ from engine.cli import (
     _data_phantoms,
     _data_signed,
     _data_vqa,
+    _data_vqa_rad,
 )
 
-SUBCOMMANDS = (_data_checks, _data_convert, _data_ct_phantoms, _data_mimic, _data_phantoms, _data_signed, _data_vqa)
+SUBCOMMANDS = (
+    _data_captions,
+    _data_checks,
+    _data_convert,
+    _data_ct_phantoms,
+    _data_mimic,
+    _data_phantoms,
+    _data_signed,
+    _data_vqa,
+    _data_vqa_rad,
+)
 """Each declares its subcommand with ``register`` and names the function that runs it as ``run_data``."""
 
 
