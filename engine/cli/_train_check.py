@@ -105,7 +105,7 @@ def _model(recipe: Recipe) -> tuple[Reader | None, Finding]:
     try:
         if adapters.is_adapter(recipe.start.expanduser()) and recipe.lora is not None:
             raise ModelError(f"{recipe.start.name} is an adapter. Merge it first, then train on the merged model.")
-        reader = Reader(recipe.start, recipe.conversation)
+        reader = Reader(recipe.start, recipe.conversation, recipe.llamafactory)
     except IntervalError as error:
         return None, Finding("start model", "error", _words(error))
     if recipe.projector is not None and not recipe.projector.expanduser().exists():

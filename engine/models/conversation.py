@@ -109,6 +109,10 @@ def render_labelled(
 
     Raises UsageError as ``dialogue``.
     """
+    return dialogue(template, labelled(place, has_prior=has_prior, gap=gap), question, earlier)
+
+
+def labelled(place: str, *, has_prior: bool, gap: str) -> str:
+    """What stands before the first question: one image, or the prior and the current with words for which is which."""
     before, between, after = LABELS
-    images = f"{before}{place}{between}{place}{after}" if has_prior else f"{place}{gap}"
-    return dialogue(template, images, question, earlier)
+    return f"{before}{place}{between}{place}{after}" if has_prior else f"{place}{gap}"

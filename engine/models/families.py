@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.errors import ModelError
 from engine.models import libra, llava, qwen2vl
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from engine.models.recognition import ModelFolder
     from engine.models.record import Record
     from engine.models.weights import Weights
+    from engine.models.wording import Wording
 
 
 class Family(Protocol):
@@ -48,3 +50,17 @@ FAMILIES: tuple[Family, ...] = (qwen2vl, llava, libra)
 def of(config: Mapping[str, Any], found: Weights) -> Family | None:
     """The family of a folder, or None for what is none."""
     return next((family for family in FAMILIES if family.family(config, found)), None)
+
+
+def wording(folder: ModelFolder) -> Wording:
+    """How a model's conversations become ids, of an examined folder without problems.
+
+    Raises:
+        ModelError: its pictures are no tokens of its prompts, as those of Libra's models are not.
+    """
+    made = {"qwen2-vl": qwen2vl.wording, "llava": llava.wording}.get(folder.family)
+    if made is None:
+        raise ModelError(
+            f"{folder.name} is of the family {folder.family}, whose pictures are no tokens of its prompts."
+        )
+    return made(folder)

@@ -22,6 +22,7 @@ from engine.models.preprocessing import Bounds, ImageProcessor, Padding, prepare
 from engine.models.splicing import boundary, expand, splice
 from engine.models.tokens import IMAGE_TEXT
 from engine.models.weights import Weights
+from engine.models.wording import Wording
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 TOWER_APART = False
 MODEL = "LlavaForConditionalGeneration"
+GAP = "\n"
+"""Between a single image and the question."""
+
 TEXTS = ("llama", "mistral")
 TOWER = "clip_vision_model"
 STACKS = (
@@ -69,7 +73,7 @@ class LoadedLlava(LoadedModel):
     def ask(self, question: str, *, has_prior: bool, earlier: conversation.Turns = ()) -> tuple[str, list[int]]:
         """One picture stands on a line of its own before the question, as in training; two are named."""
         prompt = conversation.render_labelled(
-            self.template, question, IMAGE_TEXT, has_prior=has_prior, gap="\n", earlier=earlier
+            self.template, question, IMAGE_TEXT, has_prior=has_prior, gap=GAP, earlier=earlier
         )
         return prompt, tokens.encode_whole(self.tokenizer, prompt, self.model.config.image_token_id)
 
@@ -92,10 +96,7 @@ class LoadedLlava(LoadedModel):
         return Prompt(embeddings, boundary=boundary(filled, image_id))
 
     def positions(self, ids: list[int], sizes: Sequence[tuple[int, int]]) -> int:
-        config = self.model.config
-        side = int(config.vision_config.image_size // config.vision_config.patch_size)
-        each = side * side + int(config.vision_feature_select_strategy == "full")  # which keeps the class token
-        return len(ids) + len(sizes) * (each - 1)
+        return len(ids) + len(sizes) * (_positions(self.model.config) - 1)
 
 
 def family(config: Mapping[str, Any], found: Weights) -> str:
@@ -208,6 +209,21 @@ def load(folder: ModelFolder, how: Precision) -> LoadedLlava:
         bounds=Bounds.stated(record.image_min_pixels, record.image_max_pixels) if stated else None,
         template=template,
     )
+
+
+def wording(folder: ModelFolder) -> Wording:
+    """How its conversations become ids, of an examined folder without problems."""
+    each = _positions(configuration(folder.config))
+    return Wording(
+        tokens.load_tokenizer(folder.tokenizer), conversation.template(folder.template),
+        place=IMAGE_TEXT, gap=GAP, image=IMAGE_TEXT, positions=lambda width, height: each,
+    )  # fmt: skip
+
+
+def _positions(config: Any) -> int:
+    """Image tokens of a picture."""
+    side = int(config.vision_config.image_size // config.vision_config.patch_size)
+    return side * side + int(config.vision_feature_select_strategy == "full")  # which keeps the class token
 
 
 def _completed(kind: str, text: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ from engine.models.preprocessing import Bounds, is_plain, three
 from engine.models.record import PIXELS
 from engine.models.splicing import boundary, expand, splice
 from engine.models.weights import Weights
+from engine.models.wording import Wording
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 TOWER_APART = False
 IMAGE = "<|image_pad|>"
 PLACE = f"<|vision_start|>{IMAGE}<|vision_end|>"
+GAP = ""
+"""Between a single image and the question."""
+
 SHORTEST, LONGEST = 28, 200
 """Pixels of the shorter side, and how many times longer the other side may be, that LLaMA-Factory sees to."""
 
@@ -89,7 +93,7 @@ class LoadedQwen2VL(LoadedModel):
     def ask(self, question: str, *, has_prior: bool, earlier: conversation.Turns = ()) -> tuple[str, list[int]]:
         """One picture stands before the question without words, as in training; two are named."""
         prompt = conversation.render_labelled(
-            self.template, question, PLACE, has_prior=has_prior, gap="", earlier=earlier
+            self.template, question, PLACE, has_prior=has_prior, gap=GAP, earlier=earlier
         )
         return prompt, tokens.encode_whole(self.tokenizer, prompt, self.model.config.image_token_id)
 
@@ -262,6 +266,22 @@ def load(folder: ModelFolder, how: Precision) -> LoadedQwen2VL:
         bounds=Bounds.stated(folder.record.image_min_pixels, folder.record.image_max_pixels),
         template=template,
     )
+
+
+def wording(folder: ModelFolder) -> Wording:
+    """How its conversations become ids, of an examined folder without problems."""
+    assert folder.preprocessor is not None
+    processor = _processor(folder.preprocessor)
+    bounds = Bounds.stated(folder.record.image_min_pixels, folder.record.image_max_pixels)
+
+    def positions(width: int, height: int) -> int:
+        columns, rows = last_size((width, height), bounds)
+        return int(processor.get_number_of_image_patches(rows, columns)) // int(processor.merge_size) ** 2
+
+    return Wording(
+        tokens.load_tokenizer(folder.tokenizer), conversation.template(folder.template),
+        place=PLACE, gap=GAP, image=IMAGE, positions=positions,
+    )  # fmt: skip
 
 
 def _kind(config: Mapping[str, Any]) -> Kind | None:

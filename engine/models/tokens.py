@@ -87,18 +87,19 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def encode_with_spans(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+def encode_with_spans(tokenizer: Any, text: str, *, spaced: bool = True) -> tuple[list[int], list[tuple[int, int]]]:
     """The ids of ``encode`` and where each stands in ``text``, as (first character, character after the last).
 
+    ``spaced``: whether a space that the tokenizer leaves out is put back; ``encode_whole`` does not do so.
     What the tokenizer adds by itself stands nowhere: its two places are equal. Raises ModelError for a tokenizer that
     does not tell.
     """
-    spaced = _spaced(tokenizer, text)
-    found = tokenizer(spaced, return_offsets_mapping=True)
+    given = _spaced(tokenizer, text) if spaced else text
+    found = tokenizer(given, return_offsets_mapping=True)
     ids, spans = found.input_ids, found.get("offset_mapping", ())
     if len(spans) != len(ids):
         raise ModelError("This tokenizer does not tell where its tokens stand in the text.")
-    added = len(spaced) - len(text)
+    added = len(given) - len(text)
     return list(ids), [(max(0, begin - added), max(0, end - added)) for begin, end in spans]
 
 

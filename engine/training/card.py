@@ -48,11 +48,12 @@ def card(made: Mapping[str, Any], *, name: str, license: str) -> str:
         front["license"] = license
     if base:
         front["base_model"] = base["name"]
+    trainer = "LLaMA-Factory, started by Interval" if recipe.get("llamafactory") is not None else "Interval's trainer"
     lora = next((stage["lora"] for stage in recipe["stages"] if stage.get("lora")), None)
     if lora is not None and base:
-        kind = f"A LoRA adapter of rank {lora.get('rank', 16)} over {base['name']}, by Interval's trainer."
+        kind = f"A LoRA adapter of rank {lora.get('rank', 16)} over {base['name']}, by {trainer}."
     elif base:
-        kind = f"A model in Libra's format, trained on from {base['name']} by Interval's trainer."
+        kind = f"A model in the format of {base['name']}, trained on from it by {trainer}."
     else:
         kind = "A model in Libra's format, trained from random weights by Interval's trainer."
     counts = made["counts"]

@@ -1,6 +1,7 @@
 """What is learnt of a conversation: every answer and what ends it, and nothing else.
 
-The ids are those of one pass of the tokenizer over the whole conversation, split at the image as at inference. Labels
+The ids are those of one pass of the tokenizer over the whole conversation, split at the image as at inference (Libra's
+models) or not split at all (``label_whole``, the models whose pictures are tokens). Labels
 are found by character offsets: a token that holds a character of an answer or of its end is learnt, all else is not,
 whatever the template and however many turns there are. Libra's own code counts tokens of separately tokenised pieces
 instead, and where the sum does not fit it learns nothing of the conversation.
@@ -10,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import DatasetError, ModelError
 from engine.models.composite import IGNORED
 from engine.models.conversation import QUESTION, Template, Turns
-from engine.models.tokens import IMAGE_TEXT, IMAGE_TOKEN, encode_with_spans
+from engine.models.tokens import IMAGE_TEXT, IMAGE_TOKEN, as_plain_text, encode_with_spans
+
+if TYPE_CHECKING:
+    from engine.models.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,12 @@ def label(tokenizer: Any, template: Template, turns: Turns, marks: tuple[str, st
         DatasetError: an answer is empty, a text holds the image's place, the template knows one question only, or
             the tokenizer gives no character offsets.
     """
-    if any(not answer.strip() for _, answer in turns):
-        raise DatasetError("Nothing of an answer would be learnt: it is empty.")
-    if any(IMAGE_TEXT in text for turn in turns for text in turn):
-        raise DatasetError(f"A question or an answer holds {IMAGE_TEXT}, which stands for the image.")
+    _check(turns, IMAGE_TEXT)
+    image = f"{marks[0]}{IMAGE_TEXT}{marks[1]}\n"
     ids: list[int] = []
     labels: list[int] = []
-    for number, chunk in enumerate(_chunks(list(_pieces(template, turns, marks)))):
-        text = "".join(piece for piece, _ in chunk)
-        try:
-            found, spans = encode_with_spans(tokenizer, text)
-        except ModelError as error:
-            raise DatasetError(str(error)) from error
-        wanted = _ranges(chunk)
-        learnt = [any(begin < last and end > first for first, last in wanted) for begin, end in spans]
+    for number, chunk in enumerate(_chunks(list(_pieces(template, turns, image)))):
+        found, learnt = _encoded(tokenizer, chunk)
         if number:
             ids.append(IMAGE_TOKEN)
             labels.append(IGNORED)
@@ -61,32 +57,79 @@ def label(tokenizer: Any, template: Template, turns: Turns, marks: tuple[str, st
     return Labelled(tuple(ids), tuple(labels))
 
 
-def learnt_text(tokenizer: Any, labelled: Labelled) -> list[tuple[str, bool]]:
+def label_whole(wording: Wording, turns: Turns, sizes: Sequence[tuple[int, int]]) -> Labelled:
+    """The same for a model whose pictures are tokens: their ids are repeated for every position they take.
+
+    Args:
+        turns: as ``label``; control strings in them become ordinary words, as in a question that is drafted.
+        sizes: width and height of the picture, or of the prior and the current one.
+
+    Raises DatasetError as ``label``.
+    """
+    plain = [(as_plain_text(wording.tokenizer, q), as_plain_text(wording.tokenizer, a)) for q, a in turns]
+    _check(plain, wording.image)
+    ids, learnt = _encoded(
+        wording.tokenizer, list(_pieces(wording.template, plain, wording.images(len(sizes) > 1))), spaced=False
+    )
+    counts = iter([wording.positions(*size) for size in sizes])
+    filled: list[int] = []
+    labels: list[int] = []
+    for token, keep in zip(ids, learnt, strict=True):
+        often = next(counts) if token == wording.image_id else 1
+        filled += [token] * often
+        labels += [token if keep else IGNORED] * often
+    return Labelled(tuple(filled), tuple(labels))
+
+
+def learnt_text(tokenizer: Any, labelled: Labelled, image: int = IMAGE_TOKEN) -> list[tuple[str, bool]]:
     """A conversation as pieces of text with whether they are learnt, for a person to look at; "<image>" is the image.
 
-    Neighbouring tokens of one kind are one piece.
+    Neighbouring tokens of one kind are one piece. ``image``: the id of an image's place, once or repeated.
     """
     pieces: list[tuple[list[int], bool]] = []
     for token, wanted in zip(labelled.ids, labelled.labels, strict=True):
         learns = wanted != IGNORED
-        if token == IMAGE_TOKEN or not pieces or pieces[-1][0][-1] == IMAGE_TOKEN or pieces[-1][1] != learns:
+        before = pieces[-1][0][-1] if pieces else None
+        if token == image and before == image:
+            continue
+        if token == image or before in (None, image) or pieces[-1][1] != learns:
             pieces.append(([], learns))
         pieces[-1][0].append(token)
     return [
-        (IMAGE_TEXT if ids[0] == IMAGE_TOKEN else tokenizer.decode(ids, skip_special_tokens=False), learns)
+        (IMAGE_TEXT if ids[0] == image else tokenizer.decode(ids, skip_special_tokens=False), learns)
         for ids, learns in pieces
     ]
 
 
-def _pieces(template: Template, turns: Turns, marks: tuple[str, str]) -> Iterator[tuple[str, bool]]:
-    """The conversation as texts and whether each is learnt; the same text as ``conversation.dialogue`` makes."""
+def _check(turns: Turns, place: str) -> None:
+    if any(not answer.strip() for _, answer in turns):
+        raise DatasetError("Nothing of an answer would be learnt: it is empty.")
+    if any(place in text for turn in turns for text in turn):
+        raise DatasetError(f"A question or an answer holds {place}, which stands for the image.")
+
+
+def _encoded(tokenizer: Any, chunk: Sequence[tuple[str, bool]], *, spaced: bool = True) -> tuple[list[int], list[bool]]:
+    """The ids of a stretch of text, and of each whether it is learnt; ``spaced`` as ``encode`` and ``encode_whole``."""
+    text = "".join(piece for piece, _ in chunk)
+    try:
+        ids, spans = encode_with_spans(tokenizer, text, spaced=spaced)
+    except ModelError as error:
+        raise DatasetError(str(error)) from error
+    wanted = _ranges(chunk)
+    return ids, [any(begin < last and end > first for first, last in wanted) for begin, end in spans]
+
+
+def _pieces(template: Template, turns: Turns, images: str) -> Iterator[tuple[str, bool]]:
+    """The conversation as texts and whether each is learnt; the same text as ``conversation.dialogue`` makes.
+
+    ``images``: what stands before the first question.
+    """
     before, after = template.answer
     for number, (question, answer) in enumerate(turns):
         layout = template.again if number else template.layout
         if not layout:
             raise DatasetError(f"The template {template.name} knows one question only; this sample has several turns.")
-        image = "" if number else f"{marks[0]}{IMAGE_TEXT}{marks[1]}\n"
-        yield layout.replace(QUESTION, image + question) + before, False
+        yield layout.replace(QUESTION, ("" if number else images) + question) + before, False
         yield answer + after, True
 
 

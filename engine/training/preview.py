@@ -6,7 +6,7 @@ Reads configuration, tokenizer and headers alone, so that a page can show both w
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -15,15 +15,17 @@ from typing import Any
 import torch
 
 from engine.datasets.libra import TrainingSample, read_training
-from engine.errors import ModelError
-from engine.models import conversation, libra, tokens
+from engine.datasets.pictures import look
+from engine.errors import DatasetError, ModelError
+from engine.models import conversation, families, libra, tokens
 from engine.models.composite import IGNORED
 from engine.models.memory import free
 from engine.models.recognition import ModelFolder, examine
-from engine.models.tokens import IMAGE_TEXT
-from engine.training.labels import label, learnt_text
+from engine.models.tokens import IMAGE_TEXT, IMAGE_TOKEN
+from engine.models.wording import Wording
+from engine.training.labels import label, label_whole, learnt_text
 from engine.training.memory import SPARE, Counts, Sizes, planned
-from engine.training.recipe import Recipe, Stage
+from engine.training.recipe import Factory, Recipe, Stage
 
 LONGEST = 64
 """Samples, by their characters, of which the longest in tokens is looked for."""
@@ -82,54 +84,139 @@ class Forecast:
         return said + ("." if self.fits else ": too much. A smaller batch_size with more to accumulate needs less.")
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What the names of a family's tensors begin with."""
+
+    tower: str
+    connector: str
+    layers: str
+
+    def of(self, name: str) -> str:
+        """The part that a tensor belongs to, by the recipe's name for it."""
+        if name.startswith(self.connector):
+            return "connector"
+        return "vision_tower" if name.startswith(self.tower) else "language_model"
+
+
+_LIBRA = _Parts(libra.TOWER, libra.CONNECTOR, "model.layers.")
+_PARTS = {
+    "qwen2-vl": _Parts("model.visual.", "model.visual.merger.", "model.language_model.layers."),
+    "llava": _Parts("model.vision_tower.", "model.multi_modal_projector.", "model.language_model.layers."),
+}
+
+
 class Reader:
     """A model's way with samples.
 
+    Args:
+        factory: what the recipe says of LLaMA-Factory, where that is to train it.
+
     Raises:
-        ModelError: the folder cannot be used, or holds no model in Libra's format.
+        ModelError: the folder cannot be used, or holds no model that can be trained so.
         UsageError: an unknown template.
     """
 
-    def __init__(self, model: Path, conversation_name: str = "") -> None:
-        self._folder: ModelFolder = examine(model.expanduser(), template=conversation_name or None)
-        self._folder.check()
-        if self._folder.tower is None:
-            raise ModelError(f"{self._folder.name} is no model in Libra's format; only those can be trained here.")
-        self._tokenizer: Any = tokens.load_tokenizer(self._folder.tokenizer)
-        self._marks = libra.add_tokens(self._tokenizer, self._folder.config)
-        self._template = conversation.template(self._folder.template)
-        self.demand = libra.demand(self._folder)
-        self.room = int(self._folder.config.get("max_position_embeddings") or 2048)
+    def __init__(self, model: Path, conversation_name: str = "", factory: Factory | None = None) -> None:
+        self._wording: Wording | None = None
+        if factory is not None:
+            self._folder, self._wording = look_at(model, factory)
+            self._tokenizer: Any = self._wording.tokenizer
+            self._parts = _PARTS[self._folder.family]
+            family = families.of(self._folder.config, self._folder.weights)
+            assert family is not None
+            self.demand = family.demand(self._folder)
+        else:
+            self._folder = examine(model.expanduser(), template=conversation_name or None)
+            self._folder.check()
+            if self._folder.tower is None:
+                raise ModelError(
+                    f"{self._folder.name} is no model in Libra's format; only those are trained without LLaMA-Factory. "
+                    "Qwen2-VL and LLaVA are trained through it: say 'llamafactory: {}' in the recipe."
+                )
+            self._tokenizer = tokens.load_tokenizer(self._folder.tokenizer)
+            self._marks = libra.add_tokens(self._tokenizer, self._folder.config)
+            self._template = conversation.template(self._folder.template)
+            self._parts = _LIBRA
+            self.demand = libra.demand(self._folder)
+        self.room = room_of(self._folder)
 
     def show(self, sample: TrainingSample) -> Shown:
         """A sample as the model gets it. Raises DatasetError for what cannot be learnt."""
         (question, answer), *further = sample.turns
         turns = [(question.replace(IMAGE_TEXT, "").strip(), answer), *further]
-        found = label(self._tokenizer, self._template, turns, self._marks)
+        if self._wording is not None:
+            found = label_whole(self._wording, turns, _sizes(sample))
+            positions, image = len(found.ids), self._wording.image_id
+        else:
+            found = label(self._tokenizer, self._template, turns, self._marks)
+            positions, image = len(found.ids) - 1 + self.demand.patches, IMAGE_TOKEN
         learnt = sum(value != IGNORED for value in found.labels)
-        positions = len(found.ids) - 1 + self.demand.patches
-        return Shown(tuple(learnt_text(self._tokenizer, found)), positions, learnt, self.room)
+        return Shown(tuple(learnt_text(self._tokenizer, found, image)), positions, learnt, self.room)
 
     def counts(self, stage: Stage, value: int, quantization: str) -> Counts:
         """What the model takes in a stage: bytes of its weights, values that learn."""
         weights = learning = 0.0
+        apart = self._folder.tower  # of Libra's models
         for name, entry in self._folder.weights.entries.items():
-            if name.startswith(libra.TOWER):
+            part = self._parts.of(name)
+            if part == "vision_tower" and apart is not None:
                 continue
             size = prod(entry.shape)
-            in_layers = name.startswith("model.layers.") and len(entry.shape) == 2
-            learns = name.startswith(libra.CONNECTOR) if "connector" in stage.train else False
-            learns |= "language_model" in stage.train and stage.lora is None and not name.startswith(libra.CONNECTOR)
+            in_layers = name.startswith(self._parts.layers) and len(entry.shape) == 2
+            has_factors = stage.lora is not None and (part == "language_model" or self._wording is not None)
+            learns = part in stage.train and not has_factors
             held = 4 if learns else QUANTISED[quantization] if in_layers and quantization != "none" else value
             weights += size * held
             learning += size * learns
-            if in_layers and stage.lora is not None:
+            linear = in_layers or (part != "language_model" and len(entry.shape) == 2)
+            if stage.lora is not None and has_factors and linear and part in stage.train:
                 factors = stage.lora.rank * sum(entry.shape)
                 weights, learning = weights + 4 * factors, learning + factors
-        assert self._folder.tower is not None
-        tower = sum(prod(entry.shape) for entry in self._folder.tower.weights.entries.values())
+        tower = sum(prod(entry.shape) for entry in apart.weights.entries.values()) if apart is not None else 0
         trained = "vision_tower" in stage.train
         return Counts(int(weights + tower * (4 if trained else value)), int(learning + tower * trained))
+
+    def computed(self, longest: Shown, batch: int) -> int:
+        """Positions of a batch whose logits are computed: LLaMA-Factory's trainer computes all of them."""
+        return batch * (longest.learnt if self._wording is None else longest.positions)
+
+
+def look_at(model: Path, factory: Factory) -> tuple[ModelFolder, Wording]:
+    """A model that LLaMA-Factory is to train, by its headers, with a recipe's limits for pictures, and how it words.
+
+    Raises:
+        ModelError: it cannot be used, or LLaMA-Factory is not used for its family here.
+    """
+    found = examine(model.expanduser())
+    found.check()
+    if found.family not in _PARTS:
+        raise ModelError(
+            f"{found.name} is of the family {found.family}; LLaMA-Factory trains {' and '.join(_PARTS)} here. Leave "
+            "'llamafactory' out of the recipe."
+        )
+    if found.adapter is not None:
+        raise ModelError(f"{found.name} is an adapter. Merge it first ('merge'), then train on the merged model.")
+    record = replace(found.record, image_max_pixels=factory.image_max_pixels, image_min_pixels=factory.image_min_pixels)
+    found = replace(found, record=record)
+    return found, families.wording(found)
+
+
+def room_of(folder: ModelFolder) -> int:
+    """Positions that a model has."""
+    config = folder.config.get("text_config")
+    config = config if isinstance(config, Mapping) and "max_position_embeddings" in config else folder.config
+    return int(config.get("max_position_embeddings") or 2048)
+
+
+def _sizes(sample: TrainingSample) -> list[tuple[int, int]]:
+    """Width and height of a sample's pictures as they are given: the prior first."""
+    placed = list(reversed(dict.fromkeys(sample.images)))
+    seen = look(placed, workers=1)
+    fault = next((one for one in seen.values() if one.fault), None)
+    if fault is not None:
+        raise DatasetError(f"{fault.path.name}: {fault.reason}.")
+    return [(seen[path].columns, seen[path].rows) for path in placed]
 
 
 def forecast(recipe: Recipe) -> list[Forecast]:
@@ -140,7 +227,7 @@ def forecast(recipe: Recipe) -> list[Forecast]:
     """
     if recipe.start is None:
         return []
-    reader = Reader(recipe.start, recipe.conversation)
+    reader = Reader(recipe.start, recipe.conversation, recipe.llamafactory)
     longest = _longest([sample for file in recipe.samples for sample in read_training(file, recipe.images)], reader)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     value = 2 if recipe.dtype == "bfloat16" or (recipe.dtype == "auto" and device.type == "cuda") else 4
@@ -150,7 +237,7 @@ def forecast(recipe: Recipe) -> list[Forecast]:
         sizes = Sizes(
             batch=stage.batch_size,
             positions=longest.positions,
-            learnt=longest.learnt * stage.batch_size,
+            learnt=reader.computed(longest, stage.batch_size),
             layers=reader.demand.layers,
             width=reader.demand.width,
             inner=reader.demand.inner,

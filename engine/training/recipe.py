@@ -22,6 +22,25 @@ Part = Literal["vision_tower", "connector", "language_model"]
 Optimiser = Literal["adamw", "muon", "adamw_8bit", "paged_adamw_8bit"]
 
 
+DECIDED = frozenset({
+    "model_name_or_path", "adapter_name_or_path", "trust_remote_code", "stage", "do_train", "do_eval", "do_predict",
+    "predict_with_generate", "output_dir", "overwrite_output_dir", "resume_from_checkpoint", "dataset", "dataset_dir",
+    "eval_dataset", "val_size", "tokenized_path", "template", "cutoff_len", "max_samples", "streaming", "packing",
+    "neat_packing", "image_max_pixels", "image_min_pixels", "use_fast_tokenizer", "finetuning_type", "lora_rank",
+    "lora_alpha", "lora_dropout", "use_rslora", "lora_target", "additional_target", "freeze_vision_tower",
+    "freeze_multi_modal_projector", "freeze_language_model", "quantization_bit", "quantization_method",
+    "double_quantization", "bf16", "fp16", "pure_bf16", "flash_attn", "disable_gradient_checkpointing",
+    "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "learning_rate",
+    "weight_decay", "warmup_ratio", "warmup_steps", "lr_scheduler_type", "num_train_epochs", "max_steps", "optim",
+    "seed", "data_seed", "use_cpu", "eval_strategy", "eval_steps", "save_strategy", "save_steps", "save_total_limit",
+    "load_best_model_at_end", "metric_for_best_model", "early_stopping_steps", "compute_accuracy", "logging_steps",
+    "logging_strategy", "report_to", "plot_loss", "push_to_hub", "hub_model_id", "hub_token", "use_swanlab",
+    "ray_run_name", "export_dir", "hf_hub_token", "ms_hub_token", "om_hub_token", "disable_tqdm",
+})  # fmt: skip
+"""LLaMA-Factory's settings that follow from the recipe, that this program needs as they are, or that would send
+something elsewhere."""
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"no file {path}")
@@ -143,6 +162,37 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class Factory:
+    """That LLaMA-Factory trains, in an environment of its own: Qwen2-VL and LLaVA, by its names for what is its own.
+
+    Attributes:
+        image_max_pixels, image_min_pixels: what a picture is shrunk or enlarged to before the model's own processing.
+            They are stored with the result, and drafting does the same.
+        flash_attn: how attention is computed.
+        processes: on one machine, each with a GPU.
+        settings: anything else of LLaMA-Factory's, as it stands in its own files (enable_liger_kernel, use_dora,
+            loraplus_lr_ratio, neftune_noise_alpha, deepspeed, ...).
+    """
+
+    image_max_pixels: Annotated[int, Field(ge=28 * 28, le=4096 * 4096)] = 768 * 768
+    image_min_pixels: Annotated[int, Field(ge=1, le=4096 * 4096)] = 32 * 32
+    flash_attn: Literal["auto", "disabled", "sdpa", "fa2"] = "auto"
+    processes: Count = 1
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _its_own(self) -> Self:
+        ours = sorted(set(self.settings) & DECIDED)
+        if ours:
+            raise ValueError(
+                f"llamafactory: '{ours[0]}' is not for its settings: the recipe or this program decides it"
+            )
+        if self.image_min_pixels > self.image_max_pixels:
+            raise ValueError("llamafactory: image_min_pixels is more than image_max_pixels")
+        return self
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class Recipe:
     """Everything a run depends on. ``start`` is a model folder to continue from, or None with ``new`` given.
 
@@ -157,6 +207,7 @@ class Recipe:
         quantization: of the language model's frozen layers (QLoRA: Dettmers et al. 2023).
         dtype: what is computed in; what learns is kept in float32. "auto": bfloat16 on a GPU, else float32.
         gradient_checkpointing: compute activations again instead of keeping them; "auto": where memory demands it.
+        llamafactory: given (it may be empty), LLaMA-Factory trains instead of this program's own trainer.
         demonstration: marks a model that shows the program and is not for reading radiographs; so is all it drafts.
     """
 
@@ -180,6 +231,7 @@ class Recipe:
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
     threads: Count | None = None
     license: str = ""
+    llamafactory: Factory | None = None
     demonstration: bool | None = None
 
     @model_validator(mode="after")
@@ -202,7 +254,24 @@ class Recipe:
             seen = seen or stage.lora is not None
         if len({(stage.lora.rank, stage.lora.alpha, stage.lora.rslora) for stage in self.stages if stage.lora}) > 1:
             raise ValueError("all stages with 'lora' share one rank and one alpha")
+        if self.llamafactory is not None:
+            self._fits_llamafactory()
         return self
+
+    def _fits_llamafactory(self) -> None:
+        """Raise ValueError for what LLaMA-Factory cannot do."""
+        foreign = [key for key in ("new", "projector", "truth", "conversation") if getattr(self, key)]
+        if foreign:
+            raise ValueError(f"'{foreign[0]}' means nothing to LLaMA-Factory")
+        if len(self.stages) > 1:
+            raise ValueError("LLaMA-Factory trains one stage; start a second run from the first one's merged model")
+        (stage,) = self.stages
+        if not stage.text or stage.auxiliary.any:
+            raise ValueError("LLaMA-Factory learns the words of the answers and nothing else")
+        if stage.optimiser == "muon":
+            raise ValueError("'optimiser': LLaMA-Factory's Muon is another one; take adamw or an 8-bit one")
+        if stage.connector_learning_rate is not None:
+            raise ValueError("LLaMA-Factory has one learning rate: leave connector_learning_rate out")
 
     @property
     def lora(self) -> Lora | None:

@@ -39,7 +39,7 @@ def write(folder: RunFolder, recipe: Recipe, start: Start) -> None:
     if recipe.lora is not None:
         assert recipe.start is not None
         connector = model.connector if connector_trained else None
-        files = write_adapter(folder.model, model.language_model, recipe.lora, _named(recipe.start), connector)
+        files = write_adapter(folder.model, model.language_model, recipe.lora, base_name(recipe.start), connector)
         (folder.model / "config.json").write_text(json.dumps(dict(start.loaded.config), indent=2) + "\n", "utf-8")
         provenance.write(
             folder.model, {}, name=name, license=license, conversation=start.template.name,
@@ -60,8 +60,11 @@ def write(folder: RunFolder, recipe: Recipe, start: Start) -> None:
     (folder.model / "README.md").write_text(card(made, name=name, license=license), encoding="utf-8")
 
 
-def record(folder: RunFolder, recipe: Recipe) -> dict[str, Any]:
-    """Write ``model/training.json`` from what a run has left in its folder: recipe, data, stages, scores, versions."""
+def record(folder: RunFolder, recipe: Recipe, versions: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Write ``model/training.json`` from what a run has left in its folder: recipe, data, stages, scores, versions.
+
+    ``versions``: of the libraries it was trained with; this program's own unless given.
+    """
     stages: dict[str, dict[str, Any]] = {}
     for line in folder.figures():
         stage = stages.setdefault(line["stage"], {})
@@ -78,10 +81,10 @@ def record(folder: RunFolder, recipe: Recipe) -> dict[str, Any]:
         "counts": {key: value for key, value in data.items() if key != "files"},
         "stages": stages,
         "memory": folder.document("forecast.json"),
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": dict(versions) if versions is not None else {name: version(name) for name in LIBRARIES},
     }
     if recipe.start is not None:
-        document["base"] = {"name": _named(recipe.start), "sha256": provenance.hashes(recipe.start)}
+        document["base"] = {"name": base_name(recipe.start), "sha256": provenance.hashes(recipe.start)}
     write_json(folder.model / "training.json", document)
     return document
 
@@ -96,7 +99,7 @@ def _write_projector(folder: RunFolder, start: Start) -> None:
     (place / "config.json").write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
 
 
-def _named(base: Path) -> str:
+def base_name(base: Path) -> str:
     """What an adapter calls its base: its name under models/, so that it may move with it, else its path."""
     root, place = paths.models().resolve(), base.expanduser().resolve()
     return place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place)

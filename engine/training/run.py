@@ -10,10 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,39 +19,26 @@ from transformers import set_seed
 
 from engine.datasets.leakage import refuse_shared_patients
 from engine.datasets.libra import TrainingSample, read_training
-from engine.errors import Cancelled, DatasetError, IntervalError, ResourceError, UsageError
-from engine.models.memory import free, memory_errors
+from engine.errors import Cancelled, DatasetError, ResourceError, UsageError
+from engine.models.memory import free
 from engine.training import results
 from engine.training.adaptation import adapt
 from engine.training.auxiliary import AuxiliaryHeads, TruthTable, read_truth
 from engine.training.curves import draw
+from engine.training.factory.driver import FactoryRun
+from engine.training.lifetime import OUT_OF_MEMORY, STOPPED_WORDS, Lifetime, Report
 from engine.training.memory import SPARE, Counts, Sizes, Watch, planned
 from engine.training.objective import Objective
 from engine.training.pixels import PixelStore
 from engine.training.processes import Process
 from engine.training.recipe import Recipe, Stage, read_recipe
-from engine.training.run_folder import (
-    DONE,
-    FAILED,
-    RUNNING,
-    STOP,
-    STOPPED,
-    RunFolder,
-    State,
-    fresh,
-    write_json,
-)
+from engine.training.run_folder import DONE, RUNNING, STOP, RunFolder, State, fresh, write_json
 from engine.training.samples import Collator, Prepared, prepare
-from engine.training.stage_trainer import RESULT, Report, StageTrainer, load_trainable, save_trainable
+from engine.training.stage_trainer import RESULT, StageTrainer, load_trainable, save_trainable
 from engine.training.start import Start, begin
 from engine.training.validating import Validator
 
 log = logging.getLogger(__name__)
-
-OUT_OF_MEMORY = (
-    "There is not enough memory for this training. A smaller batch_size with more to accumulate, "
-    "gradient_checkpointing: on, or quantization: nf4 need less."
-)
 
 
 def run(path: Path, output: Path | None = None, report: Report = lambda stage, figures: None) -> Path:
@@ -80,7 +64,7 @@ def run(path: Path, output: Path | None = None, report: Report = lambda stage, f
         folder = fresh(wanted, recipe.name)
         shutil.copyfile(path, folder.recipe)
     process.wait()
-    return _Run(folder if process.first else RunFolder(wanted or Path()), recipe, report, process).go()
+    return _life(folder if process.first else RunFolder(wanted or Path()), recipe, report, process).go()
 
 
 def resume(path: Path, report: Report = lambda stage, figures: None) -> Path:
@@ -96,7 +80,16 @@ def resume(path: Path, report: Report = lambda stage, figures: None) -> Path:
     if state is not None and state.state == DONE:
         raise UsageError(f"The run {folder.name} is finished; there is nothing to resume.")
     (path / STOP).unlink(missing_ok=True)
-    return _Run(folder, read_recipe(folder.recipe), report, Process.this()).go()
+    return _life(folder, read_recipe(folder.recipe), report, Process.this()).go()
+
+
+def _life(folder: RunFolder, recipe: Recipe, report: Report, process: Process) -> Lifetime:
+    """Whoever trains what the recipe says."""
+    if recipe.llamafactory is None:
+        return _Run(folder, recipe, report, process)
+    if process.world > 1:
+        raise UsageError("LLaMA-Factory starts its own processes: say 'processes' in the recipe, and start one.")
+    return FactoryRun(folder, recipe, report)
 
 
 @dataclass(frozen=True)
@@ -110,36 +103,22 @@ class _Material:
     truth: TruthTable | None
 
 
-class _Run:
-    """One run from its folder's state to its end."""
+class _Run(Lifetime):
+    """A run of this program's own trainer."""
 
     def __init__(self, folder: RunFolder, recipe: Recipe, report: Report, process: Process) -> None:
-        self.folder, self.recipe, self.report, self.process = folder, recipe, report, process
-        self._asked = threading.Event()
+        super().__init__(folder, recipe, report, writes=process.first)
+        self.process = process
 
-    def go(self) -> Path:
-        """Train, and write down how it ended."""
-        try:
-            with self._listening(), memory_errors(OUT_OF_MEMORY):
-                result = self._train()
-        except Cancelled:
-            self._say(State(STOPPED))
-            raise
-        except BaseException as error:
-            words = str(error) if isinstance(error, IntervalError) else "The run failed; the log says why."
-            self._say(State(FAILED, message=words))
-            raise
-        return result
-
-    def _train(self) -> Path:
+    def train(self) -> Path:
         recipe = self.recipe
-        self._say(State(RUNNING))
+        self.say(State(RUNNING))
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         set_seed(recipe.seed)
         conversations = [sample for file in recipe.samples for sample in read_training(file, recipe.images)]
         validator = Validator(recipe.validation) if recipe.validation is not None else None
-        held_out = _held_out(validator)
+        held_out = validator.learnt() if validator is not None else []
         if validator is not None and recipe.shared_patients == "refuse":
             refuse_shared_patients(conversations, held_out)
         start = begin(recipe, self.folder, conversations, self.process.device)
@@ -229,12 +208,12 @@ class _Run:
                 bfloat16=start.bfloat16,
                 watch=watch,
                 report=self.report,
-                stopping=lambda: self._asked.is_set() or self.folder.asked_to_stop(),
+                stopping=self.stopping,
             )  # fmt: skip
             checkpoint = _newest(folder)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
             if trainer.stopped:
-                raise Cancelled("The training was stopped at a checkpoint. 'train --resume' goes on from it.")
+                raise Cancelled(STOPPED_WORDS)
             trainer.load_best()
             if self.process.first:
                 trainer.write_state()
@@ -276,43 +255,6 @@ class _Run:
             write_json(
                 self.folder.path / "forecast.json", {"device": self.process.device.type, **known, "stages": stages}
             )
-
-    def _say(self, state: State) -> None:
-        """Write a state, with the figures that the last one had."""
-        if not self.process.first:
-            return
-        known = self.folder.state() or state
-        self.folder.write_state(
-            State(state.state, known.stage, known.step, known.steps, None, best=known.best, message=state.message)
-        )
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Within the block SIGTERM and Ctrl-C ask the run to stop at a checkpoint; a second Ctrl-C ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def asked(number: int, frame: object) -> None:
-            if self._asked.is_set() and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self._asked.set()
-
-        before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _held_out(validator: Validator | None) -> list[TrainingSample]:
-    """The validation questions with their true answers, as conversations."""
-    if validator is None:
-        return []
-    return [
-        TrainingSample(one.id, one.images, ((one.text, one.reference or ""),), one.about) for one in validator.questions
-    ]
 
 
 def _heads(truth: TruthTable | None, start: Start) -> AuxiliaryHeads | None:

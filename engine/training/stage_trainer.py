@@ -28,6 +28,7 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from engine.models.libra import LoadedLibra
 from engine.training import optimiser
+from engine.training.lifetime import Report
 from engine.training.memory import PROBE, Watch
 from engine.training.objective import Objective
 from engine.training.recipe import Stage
@@ -44,9 +45,6 @@ KEPT = 2
 TRAINABLE = "trainable.safetensors"
 BEST = "best"
 RESULT = "result.safetensors"
-
-Report = Callable[[str, dict[str, float]], None]
-"""Called with a stage's name and its latest figures: step, steps, loss and its parts, learning rate."""
 
 
 class StageTrainer(Trainer):

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from engine.datasets.libra import Answer, Reference, read_answers, read_questions, read_references
+from engine.datasets.libra import Answer, Reference, TrainingSample, read_answers, read_questions, read_references
 from engine.drafting import Decoding, Engine
 from engine.errors import DatasetError
 from engine.evaluation.answering import answer
@@ -49,6 +49,12 @@ class Validator:
             raise DatasetError(f"{missing} questions of '{wanted.questions.name}' have no reference to compare with.")
         self.metric: Metric | None = None if wanted.metric == LOSS else metric(wanted.metric)
         self.higher_is_better = self.metric is not None and self.metric.higher_is_better
+
+    def learnt(self) -> list[TrainingSample]:
+        """The questions with their true answers, as conversations."""
+        return [
+            TrainingSample(one.id, one.images, ((one.text, one.reference or ""),), one.about) for one in self.questions
+        ]
 
     def texts(self, loaded: LoadedLibra, folder: Path, name: str) -> dict[str, str]:
         """The answer to every question (id -> text); written to ``folder/NAME.jsonl`` as well.

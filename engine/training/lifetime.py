@@ -1,0 +1,82 @@
+"""A run from its folder's state to its end, whoever trains it: it stops when it is asked to, and says how it ended."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import Cancelled, IntervalError
+from engine.models.memory import memory_errors
+from engine.training.recipe import Recipe
+from engine.training.run_folder import FAILED, STOPPED, RunFolder, State
+
+Report = Callable[[str, dict[str, float]], None]
+"""Called with a stage's name and its latest figures: step, steps, loss and its parts, learning rate."""
+
+OUT_OF_MEMORY = (
+    "There is not enough memory for this training. A smaller batch_size with more to accumulate, "
+    "gradient_checkpointing: on, or quantization: nf4 need less."
+)
+STOPPED_WORDS = "The training was stopped at a checkpoint. 'train --resume' goes on from it."
+
+
+class Lifetime(ABC):
+    """One run. ``writes``: whether this process is the one that writes its folder."""
+
+    def __init__(self, folder: RunFolder, recipe: Recipe, report: Report, *, writes: bool = True) -> None:
+        self.folder, self.recipe, self.report, self.writes = folder, recipe, report, writes
+        self._asked = threading.Event()
+
+    @abstractmethod
+    def train(self) -> Path:
+        """Train; the folder of the model. Raises Cancelled where it stopped at a checkpoint."""
+
+    def go(self) -> Path:
+        """Train, and write down how it ended."""
+        try:
+            with self._listening(), memory_errors(OUT_OF_MEMORY):
+                result = self.train()
+        except Cancelled:
+            self.say(State(STOPPED))
+            raise
+        except BaseException as error:
+            words = str(error) if isinstance(error, IntervalError) else "The run failed; the log says why."
+            self.say(State(FAILED, message=words))
+            raise
+        return result
+
+    def stopping(self) -> bool:
+        """Whether it has been asked to stop."""
+        return self._asked.is_set() or self.folder.asked_to_stop()
+
+    def say(self, state: State) -> None:
+        """Write a state, with the figures that the last one had."""
+        if not self.writes:
+            return
+        known = self.folder.state() or state
+        self.folder.write_state(
+            State(state.state, known.stage, known.step, known.steps, None, best=known.best, message=state.message)
+        )
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Within the block SIGTERM and Ctrl-C ask the run to stop at a checkpoint; a second Ctrl-C ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def asked(number: int, frame: object) -> None:
+            if self._asked.is_set() and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._asked.set()
+
+        before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
