@@ -55,9 +55,12 @@ def provenance(detail: ReportDetail, draft: DraftRow) -> Provenance:
         model_name=draft.model_name,
         model_sha256=draft.model_sha256,
         prompt_sha256=draft.prompt_sha256,
-        settings=", ".join(f"{name} {value}" for name, value in draft.settings.items() if value is not None),
+        settings=", ".join(
+            f"{name} {value}" for name, value in draft.settings.items() if value is not None and name != "served"
+        ),
         image_sha256=tuple(images),
         application=f"Interval {engine.__version__}",
         sentences=review.counts(revision) if revision is not None else (),
         edit_distance=review.edit_distance(draft.text, revision.text if revision is not None else ""),
+        served=str(draft.settings.get("served", "")),
     )

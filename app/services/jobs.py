@@ -228,7 +228,8 @@ def _place(ahead: int) -> str:
 def settings(request: DraftRequest, draft: Draft) -> dict[str, object]:
     """What the draft was made with, as stored and printed.
 
-    The precision is that of the engine that wrote it, which may be a smaller one than was chosen.
+    The precision is that of the engine that wrote it, which may be a smaller one than was chosen; a server's is not
+    known.
     """
     decoding = draft.decoding
     return {
@@ -240,8 +241,9 @@ def settings(request: DraftRequest, draft: Draft) -> dict[str, object]:
         "length_penalty": decoding.length_penalty,
         "no_repeat_ngram": decoding.no_repeat_ngram,
         "max_new_tokens": decoding.max_new_tokens,
-        "dtype": draft.model.dtype,
-        "quantization": draft.model.quantization,
+        "dtype": draft.model.dtype or None,
+        "quantization": draft.model.quantization or None,
+        **({"served": draft.model.served} if draft.model.served else {}),
         **({"turns_left_out": request.left_out} if request.left_out else {}),
         **({"alone": True} if request.alone else {}),
     }

@@ -22,6 +22,7 @@ from engine.evaluation.published import published
 from engine.evaluation.report_blocks import Bar, Block, Chart, Document, Heading, Table, Text
 from engine.evaluation.statistics import RESAMPLES, Difference
 from engine.evaluation.subgroups import FEWEST
+from engine.remote.address import provenance
 from engine.reports import labels
 
 LEVEL = 0.05
@@ -163,7 +164,7 @@ def _who(found: Assessment) -> Iterator[Block]:
             (
                 one.title,
                 str(one.about.get("tuned_from") or ""),
-                str(one.about.get("sha256") or "")[:12],
+                "not known" if one.about.get("served") else str(one.about.get("sha256") or "")[:12],
                 "; ".join(one.precisions).replace(", none", ""),
                 str(answered),
                 str(one.left_out),
@@ -177,6 +178,8 @@ def _who(found: Assessment) -> Iterator[Block]:
             "Seconds an answer (median)")  # fmt: skip
     yield Table(head, tuple(rows))
     for one in found.systems:
+        if one.about.get("served"):
+            yield Text(f"{one.title}: {provenance(str(one.about['served']))}.", "note")
         if one.note:
             yield Text(f"{one.title}: {figures.sentence(one.note)}", "note")
     asked = found.document["asked"]

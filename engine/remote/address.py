@@ -96,6 +96,11 @@ def named(word: str) -> tuple[str, str]:
     return url, name
 
 
+def provenance(word: str) -> str:
+    """Where a draft of a served model comes from, in words. ``word`` is its address, with the model or without."""
+    return f"served by {word.partition('#')[0]}, weights not known to this program"
+
+
 def is_name(name: str) -> bool:
     """Whether a server's model can be called this: one line that can be printed."""
     return 0 < len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip()

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from engine.errors import UsageError
+from engine.remote.address import provenance
 from engine.reports import labels
 from engine.reports.language import joined
 
@@ -27,7 +28,7 @@ class Provenance:
 
     Hashes are hexadecimal sha256. ``image_sha256`` holds (role, hash), role "current" or "prior"; ``sentences`` holds
     (kind, count) as ("AI unchanged", 4), ("AI edited", 1), ("human", 2); ``edit_distance`` counts characters between
-    the draft and the text.
+    the draft and the text. ``served`` is the address of the server that ran the model, whose weights have no hash here.
     """
 
     model_name: str
@@ -38,14 +39,16 @@ class Provenance:
     application: str
     sentences: tuple[tuple[str, int], ...]
     edit_distance: int
+    served: str = ""
 
     def rows(self) -> tuple[tuple[str, str], ...]:
         """(label, value) lines in the order they are printed, cleaned."""
         counted = ", ".join(f"{count} {kind}" for kind, count in self.sentences) or "none"
         images = [(f"{role} image".capitalize(), f"sha256 {digest}") for role, digest in self.image_sha256]
+        weights = provenance(self.served) if self.served else f"weights sha256 {self.model_sha256}"
         rows = [
             ("Sentences", f"{counted}; edit distance to the draft {self.edit_distance} characters"),
-            ("Model", f"{self.model_name}, weights sha256 {self.model_sha256}"),
+            ("Model", f"{self.model_name}, {weights}"),
             ("Prompt", f"sha256 {self.prompt_sha256}"),
             ("Settings", self.settings),
             *images,

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from engine.evaluation.statistics import RESAMPLES
+from engine.remote.address import provenance
 from trainer_ui import errors
 from trainer_ui.components import tables
 from trainer_ui.components.tables import Cell, Line, Row
@@ -96,6 +97,7 @@ def _system(system: System, sheet: Sheet) -> Row:
         ]
         return Row(system.title, [*cells, *(tables.text("") for _ in range(4))])
     about = system.about
+    served = str(about.get("served") or "")
     precision = "; ".join(system.precisions).replace(", none", "")
     seconds = "" if system.seconds is None else f"{system.seconds:.1f}"
     prompt = [Line(f"“{system.prompt}”", "small")] if system.prompt else []
@@ -104,7 +106,7 @@ def _system(system: System, sheet: Sheet) -> Row:
         system.title,
         [
             tables.text(str(about.get("tuned_from") or "–")),
-            tables.text(str(about.get("sha256") or "")[:12]),
+            tables.text(provenance(served) if served else str(about.get("sha256") or "")[:12]),
             tables.text(precision),
             tables.text(f"{system.studies:,} of {sheet.studies:,}"),
             tables.text(f"{system.left_out:,}"),

@@ -132,11 +132,16 @@ def _bump(counts: dict[str, int], key: str) -> None:
 
 
 def tallied(corrections: Iterable[Correction]) -> dict[str, Any]:
-    """All corrections together and model by model (by the hash of its weights), as plain values."""
+    """All corrections together and model by model, as plain values.
+
+    A model is told by the hash of its weights; one that a server ran has none, and is told by its name.
+    """
     everything = Tally("all")
-    models: dict[str, Tally] = {}
+    models: dict[tuple[str, str], Tally] = {}
     for one in corrections:
         everything.add(one)
-        models.setdefault(one.sha256, Tally(one.model or WITHOUT_MODEL, one.sha256)).add(one)
+        models.setdefault(
+            (one.sha256, "" if one.sha256 else one.model), Tally(one.model or WITHOUT_MODEL, one.sha256)
+        ).add(one)
     ranked = sorted(models.values(), key=lambda tally: -tally.reports)
     return {"reading": labels.EXTRACTOR_LINE, "all": asdict(everything), "models": [asdict(t) for t in ranked]}
