@@ -12,7 +12,7 @@ import streamlit as st
 from trainer_ui import addresses, errors
 from trainer_ui.components import frame, jobs_panel, paths, set_link
 from trainer_ui.components.words import literal
-from trainer_ui.pages import data_set, data_signed
+from trainer_ui.pages import data_image_texts, data_set, data_signed
 from trainer_ui.services import datasets, preparing
 
 FORMS = {"training": ("sample to train on", "samples to train on"), "questions": ("question", "questions")}
@@ -123,7 +123,9 @@ def _phantoms() -> None:
 
 
 def _file() -> None:
-    st.markdown("A file in Libra's format on this machine. It stays where it is; nothing is copied.")
+    st.markdown(
+        "A file in Libra's format or LLaMA-Factory's sharegpt on this machine. It stays where it is; nothing is copied."
+    )
     path = paths.file_field("Samples or questions", "file-path", datasets.SUFFIXES)
     images = paths.folder_field(
         "Folder of the images", "file-images", optional=True, help="Without one, the folder of the file itself."
@@ -185,8 +187,12 @@ def _questions() -> None:
 
 SOURCES = {
     "Demonstration set": _phantoms,
+    "CT demonstration set": data_image_texts.ct_phantoms,
     "Signed reports": data_signed.show,
     "A file you have": _file,
+    "LLaMA-Factory folder": data_image_texts.factory,
+    "Captions (MedTrinity)": data_image_texts.captions,
+    "VQA-RAD": data_image_texts.vqa_rad,
     "MIMIC-CXR": _mimic,
     "Questions about MIMIC-CXR": _questions,
 }

@@ -134,8 +134,8 @@ def add(path: Path, images: Path | None = None) -> DataSet:
     file = inspect(path)
     if file is None or not file.whole:
         raise InputError(
-            f"{path.name} holds neither samples nor questions in Libra's format: a list of samples with conversations, "
-            "or one question with its id, image and text a line."
+            f"{path.name} holds neither samples nor questions: a list of samples with conversations (Libra's form) or "
+            "messages (LLaMA-Factory's), or one question with its id, image and text a line."
         )
     name = f"{path.parent.name}/{path.name}"
     record = {"files": [str(path)], "images": str(images or path.parent)}
