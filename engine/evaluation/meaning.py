@@ -18,6 +18,7 @@ import numpy as np
 from engine.evaluation.statistics import Floats, Measure, f1, nanmean, ratio, share, touched
 from engine.evaluation.truth import BANDS, Said, StudyTruth, read_text
 from engine.reports.findings import Change, Finding, Side, compares
+from engine.reports.language import in_english
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 """The five CheXpert classes scored together in the literature."""
@@ -243,11 +244,12 @@ def _macro_of(matrix: Floats) -> Floats:
 
 
 def _hallucinates(reading: Reading) -> float | None:
-    """Whether a text without a prior compares; None where there was one or it is not known."""
-    return float(bool(compares(reading.text))) if reading.compared is False else None
+    """Whether a text without a prior compares; None where there was one or it is not known, or for want of English."""
+    asked = reading.compared is False and in_english(reading.text)
+    return float(bool(compares(reading.text))) if asked else None
 
 
 def _misses(reading: Reading) -> float | None:
     """Whether a text with a prior and something to compare does not compare."""
-    wanted = reading.compared and reading.truth.comparable
+    wanted = reading.compared and reading.truth.comparable and in_english(reading.text)
     return float(not compares(reading.text)) if wanted else None

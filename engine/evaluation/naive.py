@@ -132,7 +132,7 @@ def _usual(texts: Sequence[str]) -> tuple[str, int] | None:
 def _normal(text: str) -> bool:
     said = read_text(text, CHEXPERT)
     devices = said.get("Support Devices")
-    return said[NO_FINDING].present and not (devices and devices.present) and not compares(text)
+    return NO_FINDING in said and said[NO_FINDING].present and not (devices and devices.present) and not compares(text)
 
 
 def _answers(name: str, texts: Mapping[str, str]) -> dict[str, Answer]:

@@ -6,14 +6,19 @@ questions (the task "vqa") have scores of their own in place of those of meaning
 partner is counted and said. Whether a study was to be compared follows what the model was shown: answers made without
 the prior (``metadata.prior`` is "none") must not compare, a dummy prior counts as a pair.
 
+What reads a text by rules or with English words reads English alone: Temporal Entity F1, findings, sides, changes and
+comparisons count the studies whose reference has English in it (where there is no reference: whose answer has), METEOR
+and the scorers that need a checkpoint those that are in English altogether. How many that are is said; where there are
+none, so is why there is no score.
+
 What is counted of each study is a `Tally`: scores, differences, scores of a part of the studies and of a single one are
 all made of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -21,17 +26,30 @@ import numpy as np
 from engine.datasets.libra import Answer, Reference
 from engine.errors import InputError
 from engine.evaluation import meaning, vqa, wording, wordnet
-from engine.evaluation.keys import LIBRA_KEYS
+from engine.evaluation.keys import KEYS, LIBRA_KEYS
 from engine.evaluation.meaning import Reading
 from engine.evaluation.statistics import Difference, Floats, Measure, Patients, Score
 from engine.evaluation.truth import StudyTruth, from_reference, own_classes
 from engine.reports.findings import CHEXPERT
 from engine.reports.labels import EXTRACTOR_LINE
+from engine.reports.language import BILINGUAL, in_english, written_in
 
 METEOR, BERT = "METEOR", "Bert_score"
+MEANING = tuple(name for name in KEYS if name.startswith(meaning.STEMS) and "[" not in name and "_with_" not in name)
+"""The scores of meaning of all studies together."""
+
 NO_BERT = "n/a, because no BERT checkpoint was given: --bertscore DIR"
 NOT_GIVEN = "n/a, because the checkpoint or the environment it needs was not given"
 NO_JUDGE = "n/a, because it needs a judge, which 'score DIR --judge MODEL' asks"
+
+NOT_ENGLISH = "n/a, because it is for English and the references are not"
+FOR_ENGLISH = (
+    "{} of {} studies are not in English: findings, sides, changes, comparisons and Temporal Entity F1 are for English "
+    "and count the others."
+)
+FOR_ENGLISH_ALONE = (
+    "{} of {} studies are not in English alone: METEOR and the scores that need a checkpoint count the others."
+)
 
 Task = Literal["report", "vqa"]
 """What the answers are: reports, or short answers to questions."""
@@ -128,6 +146,9 @@ class Evaluation:
         self._scorers = scorers
         self._classes = own_classes(truth.values()) if truth else dict(CHEXPERT)
         self.ids = tuple(truth) if truth else tuple(references)
+        languages = [written_in(reference.text) for reference in references.values() if in_english(reference.text)]
+        self._in_english = not references or bool(languages)
+        self._in_english_alone = any(language != BILINGUAL for language in languages)
 
     def score(
         self, answers: Mapping[str, Answer], *, intervals: bool = True, wanted: Sequence[str] = EVERYTHING
@@ -189,7 +210,7 @@ class Evaluation:
             len(set(tally.owners)),
             missing,
             unknown,
-            self._notes(len(tally.ids), missing, unknown),
+            (*self._notes(len(tally.ids), missing, unknown), *self._languages(tally.ids, answers)),
         )
 
     def study(self, identity: str) -> StudyTruth:
@@ -210,33 +231,45 @@ class Evaluation:
         return self.study(identity).patient
 
     def reading(self, identity: str, answer: Answer) -> Reading:
-        """What an answer claims about a study."""
+        """What an answer claims about a study; where they are not in English, nothing is known of either."""
         study = self.study(identity)
+        if not in_english(self._told(identity, answer)):
+            return Reading(replace(study, facts={}, comparable=None), answer.text, {}, None)
         return meaning.read(study, answer.text, self._classes, compared=_compared(study, answer))
+
+    def _told(self, identity: str, answer: Answer) -> str:
+        """The text whose language a study counts as: its reference, else the answer."""
+        return self._references[identity].text if identity in self._references else answer.text
 
     def _measures(
         self, ids: Sequence[str], answers: Mapping[str, Answer], wanted: tuple[str, ...]
     ) -> dict[str, Measure]:
         texts = [answers[identity].text for identity in ids]
+        told = [self._told(identity, answers[identity]) for identity in ids]
+        some = [place for place, text in enumerate(told) if in_english(text)]
+        alone = [place for place in some if written_in(told[place]) != BILINGUAL]
         found: dict[str, Measure] = {}
         if all(identity in self._references for identity in ids):
             gold = [self._references[identity].text for identity in ids]
             if _asked(wording.KEYS, wanted):
                 found |= wording.measures(gold, texts)
-            if _asked((METEOR,), wanted) and (folder := wordnet.find()) is not None:
+            english = [gold[place] for place in alone], [texts[place] for place in alone]
+            if alone and _asked((METEOR,), wanted) and (folder := wordnet.find()) is not None:
                 from engine.evaluation import meteor  # NLTK takes two seconds to import
 
-                found[METEOR] = meteor.measure(gold, texts, folder)
+                found[METEOR] = meteor.measure(*english, folder).among(alone, len(ids))
             for scorer in self._scorers:
-                if _asked(scorer.stems, wanted):
-                    found |= scorer.measures(gold, texts)
+                if alone and _asked(scorer.stems, wanted):
+                    measures = scorer.measures(*english)
+                    found |= {name: measure.among(alone, len(ids)) for name, measure in measures.items()}
         else:
             found |= wording.shape(texts)
         if (self.task == "vqa" and _asked(vqa.STEMS, wanted)) or _named(vqa.STEMS, wanted):
             found |= vqa.measures([self._reference(identity) for identity in ids], texts)
         if (self.task == "report" and _asked(meaning.STEMS, wanted)) or _named(meaning.STEMS, wanted):
-            readings = [self.reading(identity, answers[identity]) for identity in ids]
-            found |= meaning.measures(readings, list(self._classes))
+            readings = [self.reading(ids[place], answers[ids[place]]) for place in some]
+            measures = meaning.measures(readings, list(self._classes)) if readings else {}
+            found |= {name: measure.among(some, len(ids)) for name, measure in measures.items()}
         return found
 
     def _reference(self, identity: str) -> Reference:
@@ -249,12 +282,19 @@ class Evaluation:
         for name in LIBRA_KEYS:
             if name in scores:
                 ordered[name] = scores[name]
-            elif self._references and (reason := unavailable(name)):
+            elif self._references and (reason := unavailable(name) or self._foreign(name)):
                 ordered[name] = Score(None, note=reason)
         ordered |= {name: score for name, score in scores.items() if name not in ordered}
+        if not self._in_english and self.task == "report":
+            ordered |= {name: Score(None, note=NOT_ENGLISH) for name in MEANING if name not in ordered}
         for scorer in self._scorers:
             ordered |= {name: Score(None, note=reason) for name, reason in scorer.absent.items()}
         return ordered
+
+    def _foreign(self, name: str) -> str:
+        """Why the language of the references leaves one of Libra's scores without a figure; "" where it does not."""
+        missing = not self._in_english_alone if name in (METEOR, BERT) else not self._in_english
+        return NOT_ENGLISH if missing else ""
 
     def _notes(self, scored: int, missing: Sequence[str], unknown: Sequence[str]) -> tuple[str, ...]:
         notes = [self._how()]
@@ -273,6 +313,19 @@ class Evaluation:
         if unknown:
             notes.append(f"{len(unknown)} answers belong to no study and are not scored.")
         return tuple(notes)
+
+    def _languages(self, ids: Sequence[str], answers: Mapping[str, Answer]) -> Iterator[str]:
+        """Which studies the scores for English leave out."""
+        told = [self._told(identity, answers[identity]) for identity in ids]
+        without = sum(not in_english(text) for text in told)
+        not_alone = without + sum(written_in(text) == BILINGUAL for text in told)
+        if without and self.task == "report":
+            yield FOR_ENGLISH.format(without, len(ids))
+        if not_alone and self._references:
+            yield FOR_ENGLISH_ALONE.format(not_alone, len(ids))
+        other = sum(in_english(text) and not in_english(answers[i].text) for i, text in zip(ids, told, strict=True))
+        if other:
+            yield f"{other} answers to studies in English are in another language: they count as finding nothing."
 
     def _how(self) -> str:
         """What the texts are compared with, and how."""

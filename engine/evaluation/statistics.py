@@ -39,6 +39,12 @@ class Measure:
         """The same of some of the studies."""
         return replace(self, rows=self.rows[places], support=self.support[places])
 
+    def among(self, places: Sequence[int], studies: int) -> Measure:
+        """The same of so many ``studies``, of which those here are at ``places`` and the others do not count."""
+        rows, support = np.zeros((studies, self.rows.shape[1])), np.zeros(studies, dtype=bool)
+        rows[places], support[places] = self.rows, self.support
+        return replace(self, rows=rows, support=support)
+
 
 @dataclass(frozen=True)
 class Score:

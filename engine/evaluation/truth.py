@@ -3,7 +3,7 @@
 A truth file (phantoms write one) has a JSON object a line: ``id``, ``patient``, ``has_prior`` and ``findings``, each
 with ``finding``, ``side``, ``size`` (0: not in the current image), ``band`` and ``change``; other keys are not read.
 Reference texts go through the rule-based extractor and are grouped into the 14 CheXpert classes: labelled so wherever
-shown.
+shown. The extractor reads English: of a text without any nothing is known.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.errors import DatasetError
 from engine.reports.findings import CHEXPERT, Change, Finding, FindingState, Side, Status, compares, summary
+from engine.reports.language import in_english
 
 NO_FINDING = "No Finding"
 BANDS = ("subtle", "moderate", "plain")
@@ -109,12 +110,17 @@ def from_reference(identity: str, text: str, *, patient: str, has_prior: bool | 
         for name, said in read_text(text, CHEXPERT).items()
         if said.present or said.change is Change.RESOLVED
     }
-    comparable = bool(compares(text)) if has_prior is not False else False
+    comparable = (bool(compares(text)) if in_english(text) else None) if has_prior is not False else False
     return StudyTruth(identity, patient or identity, has_prior, comparable, facts)
 
 
 def read_text(text: str, classes: Mapping[str, Iterable[Finding]]) -> dict[str, Said]:
-    """What a text claims of each class it names. "Possible" counts as claimed, as in published label scores."""
+    """What a text claims of each class it names. "Possible" counts as claimed, as in published label scores.
+
+    Nothing of a text in another language than English, not even that it finds nothing.
+    """
+    if not in_english(text):
+        return {}
     states = summary(text)
     found = {}
     for name, members in classes.items():

@@ -5,6 +5,10 @@ Texts are compared after `normalised` (Libra's `clean_text`). BLEU is a corpus s
 Temporal Entity F1 the mean F1 of the sets of comparison keywords (Bannur et al. 2023; 44 keywords, eps 1e-10, two
 empty sets are 1). Its weakness belongs beside the figure: it cannot tell "effusion better, edema worse" from the
 opposite.
+
+Where a text or its reference is in Chinese, BLEU's tokens are sacrebleu's "zh" (each Chinese character by itself, the
+rest as 13a), ROUGE-L's words and the length are counted in Chinese characters and words, and Temporal Entity F1, whose
+keywords are English, leaves the pair out.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
 from engine.evaluation.statistics import Floats, Measure, mean
+from engine.reports.language import HAN, OTHER_EAST_ASIAN, in_english, tokens
 from engine.reports.sentences import split
 
 KEYWORDS = frozenset(
@@ -33,14 +38,18 @@ KEYWORDS = frozenset(
 _EPSILON = 1e-10
 _ORDER = 4
 _WORD = re.compile(r"\w+")
+_CHARACTER = re.compile(f"[{HAN}{OTHER_EAST_ASIAN}]")
 
 KEYS = ("BLEU1", "BLEU2", "BLEU3", "BLEU4", "ROUGE-L", "Temporal_entity_score", "length_ratio", "duplicate_rate")
 
 
 def normalised(text: str) -> str:
-    """Lower case, one line; runs of ``_`` and ``-`` become a space, other marks than ``. , : ; ( )`` go."""
+    """Lower case, one line; runs of ``_`` and ``-`` become a space, other marks than ``. , : ; ( )`` go.
+
+    So do Chinese ones but for those that stand for these.
+    """
     lowered = re.sub(r"[_-]+|\n+", " ", text.lower())
-    kept = re.sub(r"[^\w\s.,:;()-]", "", lowered)
+    kept = re.sub(r"[^\w\s.,:;()\u3001\u3002\uff08\uff09\uff0c\uff1a\uff1b-]", "", lowered)
     return re.sub(r"\s+", " ", kept).strip()
 
 
@@ -49,19 +58,39 @@ def measures(references: Sequence[str], predictions: Sequence[str]) -> dict[str,
     gold = [normalised(text) for text in references]
     said = [normalised(text) for text in predictions]
     found = _bleu(gold, said)
-    scorer = RougeScorer(["rougeL"], use_stemmer=False)
-    found["ROUGE-L"] = mean([scorer.score(a, b)["rougeL"].fmeasure for a, b in zip(gold, said, strict=True)])
-    found["Temporal_entity_score"] = mean([temporal_f1(a, b) for a, b in zip(gold, said, strict=True)])
+    scorers = {
+        False: RougeScorer(["rougeL"], use_stemmer=False),
+        True: RougeScorer(["rougeL"], tokenizer=_Tokenizer()),
+    }
+    found["ROUGE-L"] = mean(
+        [scorers[_by_character(a, b)].score(a, b)["rougeL"].fmeasure for a, b in zip(gold, said, strict=True)]
+    )
+    temporal = [temporal_f1(a, b) if in_english(a) and in_english(b) else None for a, b in zip(gold, said, strict=True)]
+    if any(value is not None for value in temporal):
+        found["Temporal_entity_score"] = mean(temporal)
     return found | shape(predictions, references)
+
+
+class _Tokenizer:
+    """rouge_score's, for a text with Chinese in it."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return tokens(text)
+
+
+def _by_character(*texts: str) -> bool:
+    return any(map(_CHARACTER.search, texts))
+
+
+def _length(text: str) -> int:
+    return len(tokens(text)) if _by_character(text) else len(text.split())
 
 
 def shape(predictions: Sequence[str], references: Sequence[str] | None = None) -> dict[str, Measure]:
     """Figures that need no meaning: words written per word of the reference, and sentences said twice (%)."""
     found: dict[str, Measure] = {}
     if references is not None:
-        words = np.array(
-            [[len(p.split()), len(r.split())] for p, r in zip(predictions, references, strict=True)], float
-        )
+        words = np.array([[_length(p), _length(r)] for p, r in zip(predictions, references, strict=True)], float)
         found["length_ratio"] = Measure(
             words, lambda sums: _over(sums[..., 0], sums[..., 1]), np.ones(len(words), bool)
         )
@@ -93,10 +122,13 @@ def _repeats(text: str) -> tuple[int, int]:
 
 def _bleu(gold: Sequence[str], said: Sequence[str]) -> dict[str, Measure]:
     """BLEU-1 to 4 from the ten statistics of each pair: matches and totals per order, lengths of text and reference."""
-    scorer = BLEU(max_ngram_order=_ORDER, smooth_method="none", tokenize="13a", effective_order=True)
+    scorers = {
+        by_character: BLEU(max_ngram_order=_ORDER, smooth_method="none", tokenize=name, effective_order=True)
+        for by_character, name in ((False, "13a"), (True, "zh"))
+    }
     rows = np.zeros((len(gold), 2 * _ORDER + 2))
     for index, (reference, prediction) in enumerate(zip(gold, said, strict=True)):
-        score = scorer.sentence_score(prediction, [reference])
+        score = scorers[_by_character(reference, prediction)].sentence_score(prediction, [reference])
         rows[index] = [*score.counts, *score.totals, score.sys_len, score.ref_len]
     everywhere = np.ones(len(gold), bool)
     return {f"BLEU{order}": Measure(rows, partial(_bleu_of, order), everywhere) for order in range(1, _ORDER + 1)}
