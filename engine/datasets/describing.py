@@ -17,6 +17,7 @@ import numpy as np
 
 from engine.datasets.rules import Case, answers, plain
 from engine.reports.findings import Change, Finding, FindingState, Status, compares, summary
+from engine.reports.language import BILINGUAL, CHINESE, LANGUAGES, in_english, tokens, written_in
 
 WORD_EDGES = (0, 10, 20, 30, 40, 50, 60, 80, 100, 150, 200, 300)
 AGE_EDGES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90)
@@ -80,11 +81,11 @@ class Description:
         patients, studies: distinct ones; ``rows_without_patient`` name none.
         images: distinct paths.
         with_prior: rows with two different images.
-        words: of the answers; ages: in years; None where there is none.
+        words: of the answers, of Chinese its characters; ages: in years; None where there is none.
         views, sexes, question_types: rows by value, "" where it is not said.
         findings: those named at all; ``changes`` summed over them.
         comparing_without_prior: ids of rows whose answers compare although there is no prior.
-        silent_with_prior: rows with a prior whose answers compare nothing.
+        silent_with_prior: rows with a prior whose answers are in English and compare nothing.
         repeated_rows: rows whose answer another row has as well; ``repeated`` the commonest.
         languages, scripts: answers by what they are written in, as far as that can be told.
     """
@@ -119,6 +120,7 @@ def describe(cases: Sequence[Case], *, progress: Callable[[int, int], None] | No
     """Describe samples or questions; ``progress`` is called with the rows read and their total."""
     texts = [answers(case) for case in cases]
     comparing: list[bool] = []
+    readable: list[bool] = []
     seen: dict[str, tuple[Mapping[Finding, FindingState], bool]] = {}
     states: list[Mapping[Finding, FindingState]] = []
     for done, said in enumerate(texts, 1):
@@ -127,6 +129,7 @@ def describe(cases: Sequence[Case], *, progress: Callable[[int, int], None] | No
                 seen[text] = summary(text), bool(compares(text))
         states += [seen[text][0] for text in said]
         comparing.append(any(seen[text][1] for text in said))
+        readable.append(all(map(in_english, said)))
         if progress is not None:
             progress(done, len(texts))
     priors = [has_prior(case) for case in cases]
@@ -142,7 +145,7 @@ def describe(cases: Sequence[Case], *, progress: Callable[[int, int], None] | No
         studies=len({(about.patient, about.study) for about in abouts if about.study}),
         images=len({image for case in cases for image in case.images}),
         with_prior=sum(priors),
-        words=spread([len(text.split()) for text in flat], WORD_EDGES),
+        words=spread([_length(text) for text in flat], WORD_EDGES),
         ages=spread([about.age for about in abouts if about.age is not None], AGE_EDGES),
         views=_counted(about.view for about in abouts),
         sexes=_counted(about.sex for about in abouts),
@@ -155,8 +158,8 @@ def describe(cases: Sequence[Case], *, progress: Callable[[int, int], None] | No
             case.id for case, compared, prior in zip(cases, comparing, priors, strict=True) if compared and not prior
         ),
         silent_with_prior=sum(
-            prior and not compared and bool(said)
-            for said, compared, prior in zip(texts, comparing, priors, strict=True)
+            prior and not compared and english and bool(said)
+            for said, compared, english, prior in zip(texts, comparing, readable, priors, strict=True)
         ),
         repeated_rows=sum(any(plain(text) in repeated for text in said) for said in texts),
         repeated=_commonest(cases, texts, shared),
@@ -218,8 +221,15 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
+def _length(text: str) -> int:
+    return len(tokens(text)) if written_in(text) in (CHINESE, BILINGUAL) else len(text.split())
+
+
 def language(text: str) -> str:
-    """The language of a text by its function words; "not told" where they do not decide."""
+    """The language of a text by its script or its function words; "not told" where they do not decide."""
+    written = written_in(text)
+    if written in (CHINESE, BILINGUAL):
+        return LANGUAGES[written]
     found = Counter(
         name for word in re.findall(r"\w+", text.casefold()) for name, words in _WORDS.items() if word in words
     )

@@ -57,7 +57,7 @@ _SPOKEN = re.compile(r"[A-Za-z]*[a-z]{3}")
 _PHRASE = re.compile(r"\b[A-Za-z][a-z'-]+(?:[\s,;:()/-]+[A-Za-z][a-z'-]+){2}", re.ASCII)
 """Three words in a row: a sentence of English, where abbreviations and units are none."""
 
-_RUN = re.compile(f"[{HAN}{MARKS}]{{4}}")
+_RUN = re.compile(f"[{HAN}{CLOSE}{OPEN}]{{4}}")
 """Four characters in a row: a sentence of Chinese, where a name has three at most."""
 
 _OTHER = re.compile(f"[{OTHER_EAST_ASIAN}\u0370-\u06ff\u0900-\u0dff\u0e00-\u0e7f]")

@@ -81,7 +81,8 @@ def test_nothing_is_described_as_nothing() -> None:
         ("Kein Nachweis eines Pneumothorax. Das Herz ist nicht vergrößert.", ("German", "Latin")),
         ("Pas de pneumothorax. Le coeur est normal.", ("French", "Latin")),
         ("Сердце не увеличено.", ("not told", "Cyrillic")),
-        ("心影不大。", ("not told", "Cjk")),
+        ("心影不大。", ("Chinese", "Cjk")),
+        ("The heart is normal. 心影不大。", ("English and Chinese", "Latin")),
         ("12 : 3", ("not told", "none")),
     ],
 )
