@@ -24,6 +24,7 @@ from engine.imaging.display import to_pil
 from engine.imaging.types import Image
 from engine.models.conversation import LABELS, Turns, render_labelled, template
 from engine.models.preprocessing import Bounds
+from engine.models.qwen_pictures import resized
 from engine.models.record import PIXELS
 
 CONTROLS = re.compile(
@@ -145,8 +146,6 @@ def _picture(how: Manner, within: Bounds | None, image: Image) -> Pillow.Image:
     if within is None:
         return picture.convert("RGB")
     if how.name == "qwen2_vl":
-        from engine.models.qwen2vl import resized
-
         return resized(picture, within)
     return within.apply(picture)
 

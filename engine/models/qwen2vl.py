@@ -24,6 +24,7 @@ from engine.models.assembly import assemble, check_tokenizer, info, settle, stop
 from engine.models.demand import FILM, Demand, of_language_model
 from engine.models.loaded import LoadedModel, Precision, Prompt
 from engine.models.preprocessing import Bounds, is_plain, three
+from engine.models.qwen_pictures import last_size, resized
 from engine.models.record import PIXELS
 from engine.models.splicing import boundary, expand, splice
 from engine.models.weights import Weights
@@ -40,9 +41,6 @@ IMAGE = "<|image_pad|>"
 PLACE = f"<|vision_start|>{IMAGE}<|vision_end|>"
 GAP = ""
 """Between a single image and the question."""
-
-SHORTEST, LONGEST = 28, 200
-"""Pixels of the shorter side, and how many times longer the other side may be, that LLaMA-Factory sees to."""
 
 
 @dataclass(frozen=True)
@@ -129,33 +127,6 @@ class LoadedQwen2VL(LoadedModel):
         ends = [last_size(size, self.bounds) for size in sizes]
         patches = sum(self.processor.get_number_of_image_patches(height, width) for width, height in ends)
         return len(ids) - len(sizes) + int(patches) // int(self.processor.merge_size) ** 2
-
-
-def resized(picture: Image, bounds: Bounds) -> Image:
-    """The picture as LLaMA-Factory gives it to Qwen2-VL's processor, RGB."""
-    picture = bounds.apply(picture)
-    for size in _usable(*picture.size):
-        picture = picture.resize(size)
-    return picture
-
-
-def last_size(size: tuple[int, int], bounds: Bounds) -> tuple[int, int]:
-    """Width and height of what ``resized`` makes of a picture of this width and height."""
-    within = [size, *bounds.sizes(*size)][-1]
-    return [within, *_usable(*within)][-1]
-
-
-def _usable(width: int, height: int) -> list[tuple[int, int]]:
-    """The sizes a picture takes that is narrower than one image token or longer than the processor bears."""
-    steps = []
-    if min(width, height) < SHORTEST:
-        width, height = max(width, SHORTEST), max(height, SHORTEST)
-        steps.append((width, height))
-    if width / height > LONGEST:
-        steps.append((height * 180, height))
-    elif height / width > LONGEST:
-        steps.append((width, width * 180))
-    return steps
 
 
 def family(config: Mapping[str, Any], found: Weights) -> str:
