@@ -163,12 +163,17 @@ def cases(
 def word_diff(reference: str, prediction: str) -> tuple[tuple[str, str, str], ...]:
     """The words of both texts in runs: "equal", "replace", "delete" (said too little) or "insert" (too much).
 
-    Words are compared without regard to case; joined by spaces, the second parts are the reference and the third the
-    prediction, up to white space.
+    Words are compared without regard to case and to marks at their ends; joined by spaces, the second parts are the
+    reference and the third the prediction, up to white space.
     """
     gold, said = reference.split(), prediction.split()
-    matcher = SequenceMatcher(None, [word.lower() for word in gold], [word.lower() for word in said], autojunk=False)
+    matcher = SequenceMatcher(None, list(map(_bare, gold)), list(map(_bare, said)), autojunk=False)
     return tuple((tag, " ".join(gold[a:b]), " ".join(said[c:d])) for tag, a, b, c, d in matcher.get_opcodes())
+
+
+def _bare(word: str) -> str:
+    lowered = word.lower()
+    return lowered.rstrip(".,;:!?") or lowered
 
 
 def worst_first(found: Iterable[Case], key: str = "finding_f1_micro") -> list[Case]:

@@ -24,10 +24,11 @@ SAYS = (
 )
 
 
-def choose(key: str) -> tuple[Judge | None, str]:
+def choose(key: str, *, nobody: bool = True) -> tuple[Judge | None, str]:
     """The judge, None for nobody; and what is still missing before it can be asked, "" where nothing is."""
     st.caption(SAYS)
-    kind = st.radio("Judge", list(KINDS), format_func=KINDS.__getitem__, key=f"{key}-kind", horizontal=True)
+    kinds = [kind for kind in KINDS if nobody or kind != "none"]
+    kind = st.radio("Judge", kinds, format_func=KINDS.__getitem__, key=f"{key}-kind", horizontal=True)
     if kind == "folder":
         return _folder(key)
     return _address(key) if kind == "address" else (None, "")

@@ -118,7 +118,10 @@ def _texts(
     one: Evaluation, study: StudyCases, systems: Sequence[str], titles: dict[str, str], sheet: Sheet, browser: Browser,
     grades: Grades, *, marked: bool, by_hand: bool,
 ) -> None:  # fmt: skip
-    st.caption(literal(study.asked or "The question file is gone."))
+    if browser.short and study.asked:
+        st.markdown(f"**{literal(study.asked)}**")
+    else:
+        st.caption(literal(study.asked or "The question file is gone."))
     with st.container(border=True, key="case-reference"):
         st.markdown("**Reference**")
         marked_words.show(study.reference or "No reference text: scored against what is true of the study.")

@@ -126,6 +126,10 @@ def _table(
     if view.relative and view.against not in shown:
         shown.append(view.against)
     table: dict[str, list[Any]] = {"Question" if browser.short else "Study": [study.id for study in found]}
+    if browser.short:
+        table["Asked"] = [study.asked or None for study in found]
+        table["Reference"] = [study.reference or None for study in found]
+        table[f"Answer of {titles[view.of]}"] = [study.cases[view.of].prediction for study in found]
     for name in shown:
         table[f"{_by(view.by)}: {titles[name]}"] = [study.value(name, view.by) for study in found]
     if browser.judged:
@@ -134,11 +138,7 @@ def _table(
         given = [grades.get((view.of, study.id)) for study in found]
         table[f"People: {titles[view.of]}"] = [None if one is None else grading.WORDS[one] for one in given]
     table["Faults"] = [_faults(study, view.of) or None for study in found]
-    if browser.short:
-        table["Asked"] = [study.asked or None for study in found]
-        table["Reference"] = [study.reference or None for study in found]
-        table[f"Answer of {titles[view.of]}"] = [study.cases[view.of].prediction for study in found]
-    else:
+    if not browser.short:
         table["Of whom"] = [study.whom or None for study in found]
     figures = {
         head: st.column_config.NumberColumn(format="%d" if view.by == FAULTS else "%.1f")
@@ -155,6 +155,9 @@ def _table(
         column_config={
             next(iter(table)): st.column_config.TextColumn(width="small" if browser.short else "medium", pinned=True),
             "Faults": st.column_config.TextColumn(width="medium" if browser.short else "large"),
+            "Asked": st.column_config.TextColumn(width=260),
+            "Reference": st.column_config.TextColumn(width=130),
+            f"Answer of {titles[view.of]}": st.column_config.TextColumn(width=180),
             **figures,
         },
         placeholder="–",

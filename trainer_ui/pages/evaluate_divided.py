@@ -95,8 +95,8 @@ def _by_finding(group: str, sheet: Sheet) -> None:
     tables.show([f"{title}, %", *(column(system, sheet) for system in shown)], rows)
     read = "" if sheet.task == "vqa" else f" Read from the texts by rules ({labels.EXTRACTOR_LINE})."
     st.caption(
-        f"{score_sheet.says(group, keys[0])}{read} Scores of few studies say little: look at the intervals. Nothing is "
-        "tested here."
+        f"{score_sheet.says(group, keys[0])}{read} Scores of few {sheet.item[1]} say little: look at the intervals. "
+        "Nothing is tested here."
     )
 
 

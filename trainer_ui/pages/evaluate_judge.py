@@ -7,22 +7,23 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.evaluation import report_figures as figures
+from engine.evaluation.judge.summary import KEYS
+from engine.evaluation.judge.verdict import RULINGS
 from engine.evaluation.keys import describe
 from trainer_ui import errors
 from trainer_ui.components import judge_fields, paths, score_cells, tables
-from trainer_ui.components.tables import Cell, Line, Row
+from trainer_ui.components.tables import Cell, Group, Line, Row
 from trainer_ui.components.words import literal
 from trainer_ui.services import case_browser, evaluation_words, evaluations, grading, score_words
 from trainer_ui.services.evaluations import Evaluation
 from trainer_ui.services.grading import Grades
-from trainer_ui.services.judge_sheet import RULINGS, Judge, Judged
+from trainer_ui.services.judge_sheet import Judge, Judged
 from trainer_ui.services.score_sheet import Sheet, System
 
 HOW_TO_READ = (
-    "First over the readable replies, as the published table for VQA-RAD counts, then over all answers, where a reply "
-    "that cannot be read counts as none of the three. The two part where the judge fails on some answers more than on "
-    "others: go by both. In small: 95 % intervals over patients; p by exchanging the texts of both patient by patient, "
-    "after Holm over {tests}; and McNemar's test, question by question."
+    "The two ways of counting part where the judge fails on some answers more than on others: go by both. Beside each "
+    "figure its 95 % interval over patients and the count; under it the difference, p by exchanging the texts of both "
+    "patient by patient, before and after Holm's correction over {tests}, and McNemar's test, question by question."
 )
 
 
@@ -57,55 +58,39 @@ def _said(sheet: Sheet, judge: Judge) -> None:
     st.caption(literal(f"Judge: {judge.name}; its instructions have the sha256 {judge.prompt[:12]}."))
 
 
-def _rows(judge: Judge, shown: Sequence[System]) -> Sequence[Row]:
+def _rows(judge: Judge, shown: Sequence[System]) -> Sequence[Row | Group]:
+    """The published table, rates of verdicts over the readable replies and over all answers."""
     said = [judge.systems[one.name] for one in shown]
-    rows = [
+    rulings = [f"judge_{ruling}_rate" for ruling in RULINGS]
+    return [
         Row("Answers judged", [[Line(f"{one.total:,}", "strong")] for one in said], says="total_responses"),
         Row("Replies that can be read", [[Line(f"{one.valid:,}", "strong")] for one in said], says="valid_responses"),
+        Group("Over the replies that can be read, as the published table for VQA-RAD counts"),
+        *(_row(key, shown, [(one, one.valid) for one in said]) for key in (*rulings, "judge_contradiction_rate")),
+        Group("Over all answers judged: a reply that cannot be read counts as none of the three"),
+        *(_row(f"{key}_total", shown, [(one, one.total) for one in said]) for key in rulings),
+        _row("judge_invalid_format_rate", shown, [(one, one.total) for one in said]),
+        Group("The judge's confidence in itself, from 1 to 5"),
+        _row("judge_average_confidence", shown, [(one, None) for one in said]),
+        _row("judge_confidence_completeness", shown, [(one, one.valid) for one in said]),
     ]
-    for ruling, title in RULINGS.items():
-        rate = f"{ruling}_rate"
-        cells = [_ruling(one, table, rate) for one, table in zip(shown, said, strict=True)]
-        rows.append(Row(f"{title}, %", cells, says=f"{rate} of the readable replies; {rate}_total of all answers."))
-    rows.append(_plain("judge_contradiction_rate", "contradiction_rate", shown, said, valid=True))
-    rows.append(_plain("judge_invalid_format_rate", "invalid_format_rate", shown, said, valid=False))
-    rows.append(_plain("judge_average_confidence", "average_confidence", shown, said, valid=None))
-    rows.append(_plain("judge_confidence_completeness", "confidence_completeness", shown, said, valid=True))
-    return rows
 
 
-def _ruling(one: System, table: Judged, rate: str) -> Cell:
-    """Both denominators, each with its interval and its difference to the chosen system."""
-    lines: score_cells.Lines = []
-    for key, name, of, what in (
-        (f"judge_{rate}", rate, table.valid, "readable replies"),
-        (f"judge_{rate}_total", f"{rate}_total", table.total, "answers, all"),
-    ):
-        score = one.scores.get(key)
-        if score is None or score.value is None:
-            lines.append(Line(f"n/a of {of:,} {what}", "small"))
-            continue
-        counted = f"{table.count(name, of):,} of {of:,} {what}"
-        between = score_words.interval(key, score)
-        lines.append((Line(score_words.value(key, score), "strong"), Line(f"{between}; {counted}", "small")))
-        lines += score_cells.difference(key, one)
-    return lines
-
-
-def _plain(key: str, name: str, shown: Sequence[System], said: Sequence[Judged], *, valid: bool | None) -> Row:
-    """A row with one denominator: readable replies, or all answers; None for a mean."""
+def _row(key: str, shown: Sequence[System], said: Sequence[tuple[Judged, int | None]]) -> Row:
+    """A rate of every system, with the table it is from and the number it is over; None for a mean."""
+    name, about = KEYS[key], describe(key)
     cells: list[Cell] = []
-    for one, table in zip(shown, said, strict=True):
+    for one, (table, of) in zip(shown, said, strict=True):
         score = one.scores.get(key)
         if score is None or score.value is None:
             cells.append([Line("n/a", "small")])
             continue
-        of = table.valid if valid else table.total
-        counted = f"; {table.count(name, of):,} of {of:,}" if valid is not None else ""
+        counted = f"; {table.count(name, of):,} of {of:,}" if of is not None else ""
         between = Line(f"{score_words.interval(key, score)}{counted}", "small")
-        cells.append([(Line(score_words.value(key, score), "strong"), between)])
-    about = describe(key)
-    return Row(f"{about.title}{', %' if about.unit else ''}", cells, says=f"{name}. {about.says}")
+        cells.append([(Line(score_words.value(key, score), "strong"), between), *score_cells.difference(key, one)])
+    title = about.title.removesuffix(", of all").removesuffix(", by the judge")
+    way = score_cells.way(about)
+    return Row(f"{title}{', %' if about.unit else ''}", cells, note=way, says=f"{name}: {about.says}")
 
 
 def _grades(one: Evaluation, sheet: Sheet) -> None:
@@ -116,6 +101,8 @@ def _grades(one: Evaluation, sheet: Sheet) -> None:
         standing = grading.standing(found, browser)
         agrees = standing.agreement is None or standing.agreement.enough
         (st.markdown if agrees else st.warning)(literal(standing.words))
+        if sheet.judge is not None and sheet.judge.graded != standing.graded:
+            st.caption("The scores do not know all of these grades yet: *Score again with the grades* takes them in.")
         st.caption(
             "Open *Cases*, choose one and turn *Grade the answers* on: the judge's verdict stays hidden until you have "
             "graded. Or name a file with the columns question_id, model and verdict (correct, incorrect, neutral), as "
@@ -147,7 +134,7 @@ def _ask(one: Evaluation, sheet: Sheet) -> None:
     """Ask a judge about what has been answered."""
     title = "Ask a judge" if sheet.judge is None else "Ask a judge again, or another one"
     with st.expander(title, key="ask-judge"):
-        judge, missing = judge_fields.choose(f"ask-{one.name}")
+        judge, missing = judge_fields.choose(f"ask-{one.name}", nobody=False)
         if missing:
             st.caption(missing)
         st.caption("An answer that this judge has graded before is not put to it again.")

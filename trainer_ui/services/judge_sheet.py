@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
-from engine.evaluation.judge.human import ENOUGH
 from engine.evaluation.judge.summary import KEYS
 from engine.evaluation.statistics import Difference
 
 VALID, TOTAL = "valid_responses", "total_responses"
-RULINGS = {"correct": "Judged correct", "incorrect": "Judged incorrect", "neutral": "Judged neither"}
-"""Verdict to the name of its row."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,6 @@ class Judge:
         headline: people's grades say that it judges as they do.
         tests: how many tests its p values are corrected over.
         systems: name of a system -> what it said of that.
-        kappa: Cohen's, with people's grades; None where there are none, or it is not defined.
         graded: answers that people had graded when it was scored.
     """
 
@@ -82,18 +78,12 @@ class Judge:
     headline: bool
     tests: int
     systems: Mapping[str, Judged]
-    kappa: float | None = None
     graded: int = 0
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What came of its comparisons."""
         return tuple(one.sentence for one in self.systems.values() if one.sentence)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether people's grades agree with it well enough."""
-        return self.kappa is not None and self.kappa >= ENOUGH
 
 
 def read(entry: Mapping[str, Any] | None) -> Judge | None:
@@ -108,7 +98,6 @@ def read(entry: Mapping[str, Any] | None) -> Judge | None:
         headline=bool(entry["headline"]),
         tests=int(entry.get("tests") or 0),
         systems={str(name): _judged(one) for name, one in entry["models"].items()},
-        kappa=held.get("kappa"),
         graded=int(held.get("graded") or 0),
     )
 

@@ -70,7 +70,8 @@ class Calibration:
         if self.kappa is None:
             return "Judge and people cannot be compared: too few answers were graded, or all alike."
         between = f" (95 % interval {self.low:.2f} to {self.high:.2f})" if self.low is not None else ""
-        said = f"Judge and people: Cohen's kappa {self.kappa:.2f}{between} over {self.compared} answers."
+        digits = 2 if (round(self.kappa, 2) >= ENOUGH) == self.enough else 4  # no 0.60 that is said to be below 0.6
+        said = f"Judge and people: Cohen's kappa {self.kappa:.{digits}f}{between} over {self.compared} answers."
         if self.invalid:
             said += f" {self.invalid} replies of the judge to graded answers cannot be read."
         if not self.enough:
@@ -97,7 +98,8 @@ def read_grades(file: Path, names: Sequence[str]) -> dict[tuple[str, str], Rulin
         except ValueError as fault:
             faults.append((number, str(fault)))
     if faults:
-        raise DatasetError(f"{len(faults)} rows of the grades '{file.name}' cannot be used.", tuple(faults))
+        rows = f"{len(faults)} row{'' if len(faults) == 1 else 's'}"
+        raise DatasetError(f"{rows} of the grades '{file.name}' cannot be used.", tuple(faults))
     if not found:
         raise DatasetError(f"'{file.name}' holds no grades.")
     return found

@@ -31,9 +31,7 @@ from engine.evaluation.statistics import Score
 
 LEVEL = 0.05
 
-UNCALIBRATED = (
-    "Nobody has graded answers to hold this judge against (--human FILE): its figures are an opinion and no headline."
-)
+UNCALIBRATED = "Nobody has graded answers to hold this judge against: its figures are an opinion and no headline."
 NOTE = (
     "Rates are over the replies of the judge that can be read; those ending in _total, and invalid_format_rate, are "
     "over all answers. Confidence and invalid replies are the judge's, not the model's. Research use only."
