@@ -14,7 +14,7 @@ from scipy import stats
 
 from engine.errors import DatasetError
 from engine.evaluation.agreement import kappa, mcnemar, sign_test
-from engine.evaluation.judge.human import ENOUGH, calibrate, read_grades
+from engine.evaluation.judge.human import ENOUGH, Calibration, calibrate, read_grades
 from engine.evaluation.judge.summary import KEYS, measures, summarise
 from engine.evaluation.judge.verdict import RULINGS, Invalid, Ruling, Verdict
 from engine.evaluation.published import published
@@ -227,3 +227,9 @@ def test_what_is_no_grade_is_told_row_by_row(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(DatasetError, match="UTF-8"):
         read_grades(file, ["a"])
+
+
+def test_a_kappa_just_below_what_is_enough_is_not_rounded_up_to_it() -> None:
+    said = Calibration(100, 100, 0, 0.8, ENOUGH - 0.001, 0.4, 0.7).sentence
+    assert "kappa 0.5990 (" in said and "below 0.6" in said
+    assert "kappa 0.60 (" in Calibration(100, 100, 0, 0.8, ENOUGH, 0.4, 0.7).sentence
