@@ -48,13 +48,14 @@ def show() -> None:
         with st.container(), errors.shown():  # one block, so that what stands below keeps its place when sets come
             _sets()
         st.subheader("Where data comes from", anchor=False)
-        source = st.segmented_control(
+        source = st.pills(
             "Source",
             list(SOURCES),
             default=next(iter(SOURCES)),
             required=True,
             label_visibility="collapsed",
             key="source",
+            wrap=True,  # nine of them: none may hide behind an edge
         )
         with st.container(), errors.shown():
             SOURCES[source]()
