@@ -68,7 +68,7 @@ def look(
     """Look at every file once, ``workers`` at a time; the result is in the order in which paths first appear."""
     distinct = list(dict.fromkeys(paths))
     found: dict[Path, Look] = {}
-    with _readers(workers) as lend, ThreadPoolExecutor(workers) as pool:
+    with readers(workers) as lend, ThreadPoolExecutor(workers) as pool:
 
         def one(path: Path) -> Look:
             return _look(path, decode, lend)
@@ -84,7 +84,7 @@ Lend = Callable[[Path], Image]
 
 
 @contextmanager
-def _readers(workers: int) -> Iterator[Lend]:
+def readers(workers: int) -> Iterator[Lend]:
     """A function that reads an image with the next free worker process; processes start when they are first needed."""
     with ExitStack() as stack:
         free: queue.SimpleQueue[Reader | None] = queue.SimpleQueue()

@@ -9,11 +9,9 @@ them differs.
 from __future__ import annotations
 
 import hashlib
-import queue
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,9 +21,9 @@ import torch
 from torch import Tensor
 
 from engine import paths
+from engine.datasets.pictures import readers
 from engine.errors import DatasetError, UnreadableFile
 from engine.imaging.display import to_pil
-from engine.imaging.reader import Reader
 from engine.models.preprocessing import ImageProcessor, normalise, to_uint8
 
 READERS = 2
@@ -106,28 +104,15 @@ class PixelStore:
         store.flush()
 
     def _read(self, rows: Sequence[int]) -> Iterator[Pixels]:
-        with _readers(min(READERS, len(rows))) as readers, ThreadPoolExecutor(READERS) as pool:
+        with readers(READERS) as opened, ThreadPoolExecutor(READERS) as pool:
 
             def read(row: int) -> Pixels:
-                path = self._images[row]
-                reader = readers.get()
                 try:
-                    return to_uint8(to_pil(reader.read(path)), self.processor)
+                    return to_uint8(to_pil(opened(self._images[row])), self.processor)
                 except UnreadableFile as error:
                     raise DatasetError(f"A training image cannot be used: {error}") from error
-                finally:
-                    readers.put(reader)
 
             yield from pool.map(read, rows)
-
-
-@contextmanager
-def _readers(count: int) -> Iterator[queue.SimpleQueue[Reader]]:
-    idle: queue.SimpleQueue[Reader] = queue.SimpleQueue()
-    with ExitStack() as stack:
-        for _ in range(count):
-            idle.put(stack.enter_context(Reader()))
-        yield idle
 
 
 def _fingerprint(images: Sequence[Path], processor: ImageProcessor) -> str:

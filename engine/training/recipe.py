@@ -207,6 +207,8 @@ class Recipe:
         quantization: of the language model's frozen layers (QLoRA: Dettmers et al. 2023).
         dtype: what is computed in; what learns is kept in float32. "auto": bfloat16 on a GPU, else float32.
         gradient_checkpointing: compute activations again instead of keeping them; "auto": where memory demands it.
+        modalities, languages: DICOM modalities of the images that the result reads, and languages (BCP 47) that it
+            writes; those of the model it starts from unless given.
         llamafactory: given (it may be empty), LLaMA-Factory trains instead of this program's own trainer.
         demonstration: marks a model that shows the program and is not for reading radiographs; so is all it drafts.
     """
@@ -231,6 +233,8 @@ class Recipe:
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
     threads: Count | None = None
     license: str = ""
+    modalities: Annotated[tuple[str, ...], OneOrMore] = ()
+    languages: Annotated[tuple[str, ...], OneOrMore] = ()
     llamafactory: Factory | None = None
     demonstration: bool | None = None
 

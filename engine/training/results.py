@@ -54,6 +54,8 @@ def write(folder: RunFolder, recipe: Recipe, start: Start) -> None:
             config=start.loaded.config or None, stop_ids=start.loaded.stop_ids,
             dtype=torch.bfloat16 if start.bfloat16 else None,
         )  # fmt: skip
+    if stated(recipe):
+        provenance.write(folder.model, provenance.read(folder.model), **stated(recipe))
     if not start.new and connector_trained:
         _write_projector(folder, start)
     made = record(folder, recipe)
@@ -97,6 +99,12 @@ def _write_projector(folder: RunFolder, start: Start) -> None:
     torch.save(state, place / PROJECTOR)
     config: Mapping[str, Any] = start.loaded.config
     (place / "config.json").write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
+
+
+def stated(recipe: Recipe) -> dict[str, list[str]]:
+    """What a recipe says of the images and languages of its result, as interval.json has it."""
+    found = {"modalities": recipe.modalities, "languages": recipe.languages}
+    return {key: list(words) for key, words in found.items() if words}
 
 
 def base_name(base: Path) -> str:

@@ -249,7 +249,7 @@ class _Worker:
         kept = {name: value for name, value in os.environ.items() if name not in own}
         offline = dict.fromkeys(
             ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY",
-             "DO_NOT_TRACK", "WANDB_DISABLED"), "1",
+             "HF_DATASETS_DISABLE_PROGRESS_BARS", "DO_NOT_TRACK", "WANDB_DISABLED"), "1",
         )  # fmt: skip
         places = {"HF_DATASETS_CACHE": str(self._scratch / "cache"), "TMPDIR": str(self._scratch)}
         bin_ = str(self._python.parent)

@@ -9,10 +9,8 @@ copy that is gone when the run ends.
 from __future__ import annotations
 
 import json
-import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +18,9 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from engine.datasets.libra import IMAGE_TEXT, Question, TrainingSample
+from engine.datasets.pictures import readers
 from engine.errors import DatasetError, UnreadableFile
 from engine.imaging.display import to_pil
-from engine.imaging.reader import Reader
 from engine.models.wording import Wording
 from engine.training.labels import Labelled, label_whole
 
@@ -56,17 +54,14 @@ def pictures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[Path, Picture] = {}
-    with _readers(min(READERS, len(images))) as readers, ThreadPoolExecutor(READERS) as pool:
+    with readers(READERS) as opened, ThreadPoolExecutor(READERS) as pool:
 
         def one(numbered: tuple[int, Path]) -> Picture:
             number, path = numbered
-            reader = readers.get()
             try:
-                shown = to_pil(reader.read(path)).convert("RGB")
-            except (UnreadableFile, OSError) as error:
+                shown = to_pil(opened(path)).convert("RGB")
+            except UnreadableFile as error:
                 raise DatasetError(f"A training image cannot be used: {error}") from error
-            finally:
-                readers.put(reader)
             if _is_shown_so(path, shown):
                 return Picture(path.absolute(), shown.size)
             file = folder / f"{number:08}.png"
@@ -159,12 +154,3 @@ def _is_shown_so(path: Path, shown: PillowImage.Image) -> bool:
             return bool(np.array_equal(np.asarray(opened.convert("RGB")), np.asarray(shown)))
     except (OSError, ValueError, PillowImage.DecompressionBombError):
         return False
-
-
-@contextmanager
-def _readers(count: int) -> Iterator[queue.SimpleQueue[Reader]]:
-    idle: queue.SimpleQueue[Reader] = queue.SimpleQueue()
-    with ExitStack() as stack:
-        for _ in range(max(1, count)):
-            idle.put(stack.enter_context(Reader()))
-        yield idle

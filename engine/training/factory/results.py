@@ -15,10 +15,11 @@ from engine.errors import ModelError
 from engine.models import provenance
 from engine.models.adapters import CONFIG
 from engine.models.contents import SMALL_FILES
+from engine.models.merging import OF_ONE
 from engine.models.recognition import ModelFolder
 from engine.training.card import card
 from engine.training.recipe import Recipe
-from engine.training.results import base_name, record
+from engine.training.results import base_name, record, stated
 from engine.training.run_folder import RunFolder
 
 OURS = ("interval.json", "training.json", "README.md")
@@ -48,14 +49,17 @@ def write(folder: RunFolder, recipe: Recipe, start: ModelFolder, weights: Path, 
         (folder.model / CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     else:
         _complete(folder.model, weights, start.path)
+    whole = recipe.lora is None
+    said = provenance.read(start.path).items() if whole else ()  # an adapter's base says it itself
+    known = {key: value for key, value in said if key not in OF_ONE}
     name = recipe.name
     license = recipe.license or start.license
     provenance.write(
-        folder.model, {}, name=name, license=license, conversation=start.template,
+        folder.model, known, name=name, license=license, conversation=start.template,
         sha256={file.name: provenance.digest(folder.model / file.name, lambda size: None) for file in files},
-        base_sha256=provenance.hashes(recipe.start) if recipe.lora is not None else None,
+        base_sha256=None if whole else provenance.hashes(recipe.start),
         image_max_pixels=start.record.image_max_pixels, image_min_pixels=start.record.image_min_pixels,
-        modalities=list(start.record.modalities), languages=list(start.record.languages),
+        **stated(recipe),
         demonstration=start.demonstration if recipe.demonstration is None else recipe.demonstration,
         card="README.md",
     )  # fmt: skip

@@ -50,6 +50,8 @@ def settings(
         "do_train": True,
         "template": TEMPLATES[family],
         "tokenized_path": str(tokenized),
+        "dataset": "prepared",  # it wants a name, and reads tokenized_path
+        "dataset_dir": str(tokenized.parent),
         "cutoff_len": room,  # nothing is longer: what would be was refused or left out
         "use_fast_tokenizer": False,  # pictures by Pillow, as for a draft
         "image_max_pixels": factory.image_max_pixels,
@@ -117,6 +119,7 @@ def _moments(recipe: Recipe, stage: Stage) -> dict[str, Any]:
     found: dict[str, Any] = {"save_strategy": "steps", "save_steps": stage.checkpoint_every, "save_total_limit": None}
     if recipe.validation is None:
         return {**found, "eval_strategy": "no"}
+    found["eval_dataset"] = "prepared"  # of the same prepared data: other patients, by their own file
     if recipe.validation.every is None:
         return {**found, "eval_strategy": "epoch"}
     return {**found, "eval_strategy": "steps", "eval_steps": recipe.validation.every}

@@ -227,6 +227,7 @@ def follow(job: Job, line: Line) -> Any:
         def __init__(self) -> None:
             self.stopped = False
             self.best = job["best"]
+            self.evaluated = -1
             self.memory = Memory()
             self.processor: Any = None
             self.questions = Questions(job) if job["questions"] else None
@@ -257,6 +258,9 @@ def follow(job: Job, line: Line) -> Any:
                 self._stop(control)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+            if state.global_step == self.evaluated:  # LLaMA-Factory evaluates once more at the end
+                return
+            self.evaluated = state.global_step
             answers = {}
             if self.questions is not None:
                 processor = kwargs.get("processing_class")
