@@ -33,6 +33,7 @@ class FakeInfo:
     demonstration: bool = True
     dtype: str = "float32"
     quantization: str = "none"
+    served: str = ""
 
 
 @dataclass
