@@ -11,10 +11,12 @@ from pathlib import Path
 
 from app.services import installed
 from app.services.views import ModelView, ScoreLine
+from engine.drafting.served import leaving, where
 from engine.models import promotion
 from engine.models.promotion import Evaluated, Figure
+from engine.remote.address import is_address, provenance
 
-DEMONSTRATION = "demonstration"
+DEMONSTRATION, SERVED = "demonstration", "served"
 UNEVALUATED = "No evaluation stands beside it: how good it is, nobody can see here."
 VERDICTS = {"better": "better", "worse": "worse", "unclear": "may be chance", "": ""}
 INTERVALS = "In brackets: 95 % intervals over patients."
@@ -24,6 +26,8 @@ def described(path: str) -> ModelView | None:
     """What there is to say of the model in a folder; None where that is nothing."""
     if not path:
         return None
+    if is_address(path):
+        return _served(path)
     folder = Path(path)
     mark = DEMONSTRATION if installed.is_demonstration(folder) else ""
     found = promotion.read(folder)
@@ -31,6 +35,14 @@ def described(path: str) -> ModelView | None:
         return ModelView(mark) if mark else None
     view = ModelView(mark, f"Promoted {_day(found.when)}", found.certificate)
     return _with_scores(view, found.evaluated) if found.evaluated is not None else _without_scores(view)
+
+
+def _served(path: str) -> ModelView:
+    """Of a served model only the way to it is known."""
+    words = provenance(path)
+    return ModelView(
+        SERVED, certificate=f"{words[0].upper()}{words[1:]}. {leaving(where(path)[0])}", evaluation=UNEVALUATED
+    )
 
 
 def _without_scores(view: ModelView) -> ModelView:

@@ -27,8 +27,10 @@ from app.services import installed
 from app.services.chosen import Chosen
 from app.services.installed import ModelChoice, Stamp
 from app.services.plans import base_option
+from app.services.servers import Servers
 from engine.drafting import EngineProcess
 from engine.errors import Cancelled, ModelError, ResourceError, UsageError
+from engine.remote.address import is_address
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class ModelHost:
 
     def __init__(self, extra: Path | None = None, load: Callable[[Chosen], EngineProcess] | None = None) -> None:
         self.extra = extra
+        self.servers = Servers()
         self._load_engine = load or self._in_a_process
         self._lock = threading.RLock()
         self._settled = threading.Condition(self._lock)
@@ -99,8 +102,8 @@ class ModelHost:
         self._worker.start()
 
     def choices(self) -> tuple[ModelChoice, ...]:
-        """The models to choose from, the default first."""
-        return installed.installed(self.extra)
+        """The models to choose from, the default first; those that a server runs come last."""
+        return (*installed.installed(self.extra), *self.servers.choices())
 
     def default(self) -> str:
         """Path of the model that drafts unless another is chosen; "" without any."""
@@ -125,7 +128,7 @@ class ModelHost:
         default = choices[0].path if choices else ""
         if not chosen.path or chosen.path in {choice.path for choice in choices}:
             return Offered(choices, chosen.path or default)
-        name = Path(chosen.path).name
+        name = _name(chosen.path)
         if not default:
             gone = f"The model {name} is no longer in the viewer, and there is no other one: drafting is off."
         else:
@@ -145,7 +148,7 @@ class ModelHost:
         if not chosen.path:
             words = "Drafting is off: no model is installed. Everything else works; write the report yourself."
             return ModelStatus("none", "", False, words)
-        name = Path(chosen.path).name
+        name = _name(chosen.path)
         with self._lock:
             if chosen in self._failed:
                 return ModelStatus("failed", name, False, f"Drafting is off: {self._failed[chosen]}")
@@ -158,6 +161,8 @@ class ModelHost:
 
     def _is_demonstration(self, path: str) -> bool:
         """What the folder says of itself: the mark is there before the model is, and while another precision waits."""
+        if is_address(path):
+            return False
         stamp = installed.stamp(path)
         known = self._demonstrations.get(path)
         if known is None or known[0] != stamp:
@@ -255,15 +260,18 @@ class ModelHost:
                     task.work.fail(error)
 
     def _in_a_process(self, chosen: Chosen) -> EngineProcess:
-        options: dict[str, Any] = {**chosen.options, "base": base_option(chosen.path)}
+        own = {} if is_address(chosen.path) else {"base": base_option(chosen.path)}
+        options: dict[str, Any] = {**chosen.options, **own, **self.servers.options(chosen.path)}
         return EngineProcess.load(chosen.path, cancelled=lambda: self._closed, **options)
 
     def _load(self, chosen: Chosen) -> EngineProcess:
         """The engine of a model, loaded if it is not the one in memory. Runs on the worker thread only.
 
-        A folder of the same name may hold another model by now: it was taken back, and another was promoted.
+        A folder of the same name may hold another model by now: it was taken back, and another was promoted. A server
+        may be set otherwise, or not be allowed any more.
         """
-        stamp = installed.stamp(chosen.path)
+        self.servers.options(chosen.path)
+        stamp = (*installed.stamp(chosen.path), *self.servers.stamp(chosen.path))
         with self._settled:
             if self._engine is not None and self._loaded == chosen and self._stamp == stamp:
                 return self._engine
@@ -292,3 +300,8 @@ class ModelHost:
             raise Cancelled(CLOSING)
         log.info("model ready: %s", engine.info.sha256)
         return engine
+
+
+def _name(path: str) -> str:
+    """What a choice is called where its model is not there to say so."""
+    return path.partition("#")[2] if is_address(path) else Path(path).name

@@ -24,6 +24,7 @@ from app.services.chosen import AUTOMATIC, Chosen
 from app.services.installed import Stamp
 from app.services.views import Line
 from engine import paths
+from engine.drafting.served import leaving, where
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +170,12 @@ def line(reading: Reading, chosen: Chosen, beams: int, free: int, running: str =
         return Line(f"{precision} does not fit: {takes}, {there}. {_instead(reading, beams, free)}", "problem")
     words = f"In {precision} {takes}" if automatic else f"A{takes[1:]}"
     return Line(f"{words}; {there}.{_speed(reading, precision)}", "info")
+
+
+def elsewhere(path: str) -> Line:
+    """What there is to say of a served model: the memory is the server's, and so are the images."""
+    address = where(path)[0]
+    return Line(f"{leaving(address)} The memory is the server's.", "info" if address.local else "warning")
 
 
 def _instead(reading: Reading, beams: int, free: int) -> str:

@@ -120,7 +120,7 @@ class ModelView:
     """What is known of the chosen model.
 
     Attributes:
-        mark: that it is a demonstration.
+        mark: that it is a demonstration, or that a server runs it.
         promoted, certificate: when, and what its certificate says in a line; "" for a model that was not promoted.
         evaluation: which one stands beside it, or that none does.
         base: the name of the model whose scores stand beside its own, "" for none.

@@ -29,6 +29,7 @@ from app.services.state import Session
 from app.services.views import HistoryView, Line, Screen
 from engine import paths
 from engine.records import Records
+from engine.remote.address import is_address
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,9 @@ class Workbench:
     def plan(self, model: Chosen, beams: int) -> Iterator[Line | None]:
         """What a draft with this model takes and what there is: at once if that is known, else None first."""
         chosen = self.models.meant(model)
+        if is_address(chosen.path):
+            yield plans.elsewhere(chosen.path)
+            return
         reading = self.plans.known(chosen.path)
         if reading is None:
             yield None
