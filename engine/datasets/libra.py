@@ -369,10 +369,7 @@ def _about(record: Mapping[str, Any]) -> About:
 
 
 def _prior_report(record: Mapping[str, Any]) -> str:
-    value = record.get("prior_report", "")
-    if not isinstance(value, str):
-        raise ValueError("'prior_report' must be a text")
-    return value.strip()
+    return _optional(record, "prior_report").strip()
 
 
 def _kind(record: Mapping[str, Any]) -> str:
