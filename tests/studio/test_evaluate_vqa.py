@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import evaluation_made
 import pytest
@@ -57,16 +58,8 @@ def helper(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture
-def server() -> Iterator[Any]:
-    with helper("judge_server").running() as found:
-        yield found
-
-
-@pytest.fixture
-def questions(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight short questions about four patients, a model that knows the answers, and its base that does not."""
-    folder = home / "data" / "short"
+def question_set(folder: Path) -> Path:
+    """Eight short questions about four patients."""
     evaluation_made.stand_ins().question_file(folder)
     rows = [
         {
@@ -82,13 +75,45 @@ def questions(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     file = folder / "questions.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    root = home / "models"
-    monkeypatch.setattr(paths, "models", lambda: root)
+    return file
+
+
+def models_in(root: Path) -> Path:
+    """A model that knows the answers, and its base that does not."""
     for name in ("tuned", "echo"):
         (root / name).mkdir(parents=True)
         (root / name / "config.json").write_text('{"mm_projector_type": "TAC"}')
     (root / "tuned" / "training.json").write_text(json.dumps({"base": {"name": str(root / "echo")}}))
-    return file
+    return root
+
+
+@pytest.fixture
+def questions(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The questions as a data set, and both models installed."""
+    root = models_in(home / "models")
+    monkeypatch.setattr(paths, "models", lambda: root)
+    return question_set(home / "data" / "short")
+
+
+@lru_cache(maxsize=1)
+def made(root: Path) -> Path:
+    """An evaluation whose judge's replies about an answer that repeats "fracture?" cannot be read; made once."""
+    server_of = helper("judge_server")
+    questions, models = question_set(root / "data"), models_in(root / "models")
+    with server_of.running() as server, evaluation_made.models_stood_in(questions):
+        server.says = lambda body: (
+            "Hm." if "fracture?\n</answer>" in body["messages"][1]["content"] else server_of.by_words(body)
+        )
+        words = ["evaluate", "--model", str(models / "tuned"), "--questions", str(questions), "--judge", server.url]
+        assert main([*words, "--output", str(root / NAME)]) == 0
+    return root / NAME
+
+
+@pytest.fixture
+def judged(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it in the data folder of this test."""
+    source = made(tmp_path_factory.getbasetemp() / "judged")
+    return Path(shutil.copytree(source, home / "evaluations" / NAME))
 
 
 def text(page: AppTest) -> str:
@@ -120,19 +145,6 @@ def run_job(questions: Path) -> Path:
     queue.request_stop(job.id)
     assert job.result is not None
     return job.result
-
-
-@pytest.fixture
-def judged(open_page: Open, questions: Path, server: Any) -> Path:
-    """An evaluation made by clicks, judged by an address whose replies about an empty finding cannot be read."""
-    server.says = lambda body: (
-        "Hm." if "fracture?\n</answer>" in body["messages"][1]["content"] else helper("judge_server").by_words(body)
-    )
-    page = chosen(open_page, questions, "address")
-    page.text_input(key="evaluate-judge-url").set_value(server.url).run()
-    page.checkbox[0].check().run()
-    press(page, "Start the evaluation")
-    return run_job(questions)
 
 
 def test_the_task_is_seen_from_the_file_and_can_be_said(open_page: Open, questions: Path) -> None:
@@ -256,9 +268,7 @@ def test_who_grades_does_not_see_the_judge_first(open_page: Open, judged: Path) 
     assert grading.grades(judged) == {}
 
 
-def test_grades_from_a_file_say_whether_the_judge_may_be_quoted(
-    open_page: Open, judged: Path, home: Path, questions: Path
-) -> None:
+def test_grades_from_a_file_say_whether_the_judge_may_be_quoted(open_page: Open, judged: Path, home: Path) -> None:
     browser = case_browser.read(judged, evaluations.document(judged))
     given = [
         {"question_id": study.id, "model": name, "verdict": "neutral" if study.id == "q0" else said.verdict}
@@ -274,11 +284,10 @@ def test_grades_from_a_file_say_whether_the_judge_may_be_quoted(
     assert "14 of 16 answers have been graded by people. Judge and people: Cohen's kappa 0.7" in text(page)
     assert "The scores do not know all of these grades yet" in text(page)
     press(page, "Score again with the grades")
-    words = queue.jobs()[-1].words if queue.jobs()[-1].kind == "score" else queue.jobs()[0].words
+    words = queue.jobs()[0].words
     assert words == ("score", str(judged), "--against", "echo", "--task", "vqa")
     assert main(list(words)) == 0
-    for job in queue.jobs():
-        queue.request_stop(job.id)
+    queue.request_stop(queue.jobs()[0].id)
     sheet = score_sheet.read(judged)
     assert sheet.judge is not None and sheet.judge.headline and "judge_correct_rate" in sheet.headline()
     page = open_page(addresses.EVALUATE, evaluation=NAME)
