@@ -80,6 +80,8 @@ def check(recipe: Recipe) -> Verdict:
     findings.append(found)
     training, readable = _training(recipe, reader)
     findings += training
+    if recipe.llamafactory is not None:
+        findings.append(_factory())
     validator: Validator | None = None
     if recipe.validation is None:
         says = "None. Nothing will say which weights are the best, or when the model begins to learn by heart."
@@ -112,6 +114,16 @@ def _model(recipe: Recipe) -> tuple[Reader | None, Finding]:
         return reader, Finding("start model", "error", f"There is no projector {recipe.projector}.")
     room = min(reader.room, recipe.max_length or reader.room)
     return reader, Finding("start model", "ok", f"{recipe.start.name} can be read and has room for {room:,} positions.")
+
+
+def _factory() -> Finding:
+    from engine.training.factory.driver import ready
+
+    try:
+        ready()
+    except IntervalError as error:
+        return Finding("LLaMA-Factory", "error", _words(error))
+    return Finding("LLaMA-Factory", "ok", "Its environment is ready.")
 
 
 def _training(recipe: Recipe, reader: Reader | None) -> tuple[list[Finding], bool]:

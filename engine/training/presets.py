@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("recipes")
-ORDER = ("demo-site-c", "small-data", "libra-stage-1", "libra-stage-2", "demo")
+ORDER = ("demo-site-c", "small-data", "libra-stage-1", "libra-stage-2", "medtrinity-qwen2-vl", "vqa-rad-llava", "demo")
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,14 @@ class Shown:
 
     Attributes:
         pieces: text and whether it is learnt; "<image>" stands for the images.
-        positions: it takes, images included.
+        positions: it takes, images included; ``images`` of them are the images'.
         learnt: how many of them are learnt.
         room: positions the model has.
     """
 
     pieces: tuple[tuple[str, bool], ...]
     positions: int
+    images: int
     learnt: int
     room: int
 
@@ -147,12 +148,14 @@ class Reader:
         turns = [(question.replace(IMAGE_TEXT, "").strip(), answer), *further]
         if self._wording is not None:
             found = label_whole(self._wording, turns, _sizes(sample))
-            positions, image = len(found.ids), self._wording.image_id
+            image = self._wording.image_id
+            positions, images = len(found.ids), found.ids.count(image)
         else:
             found = label(self._tokenizer, self._template, turns, self._marks)
-            positions, image = len(found.ids) - 1 + self.demand.patches, IMAGE_TOKEN
+            image, images = IMAGE_TOKEN, self.demand.patches
+            positions = len(found.ids) - 1 + images
         learnt = sum(value != IGNORED for value in found.labels)
-        return Shown(tuple(learnt_text(self._tokenizer, found, image)), positions, learnt, self.room)
+        return Shown(tuple(learnt_text(self._tokenizer, found, image)), positions, images, learnt, self.room)
 
     def counts(self, stage: Stage, value: int, quantization: str) -> Counts:
         """What the model takes in a stage: bytes of its weights, values that learn."""

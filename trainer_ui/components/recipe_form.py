@@ -35,6 +35,8 @@ def show(content: Mapping[str, Any], change: Change) -> None:
     if content.get("new") is not None:
         st.info("This recipe makes a model from random weights. Its shapes are in the YAML.")
     what = [setting for setting in WHAT if content.get("new") is None or setting.place != ("start",)]
+    if content.get("llamafactory") is not None:
+        st.info("LLaMA-Factory trains this model, in an environment of its own. What is learnt is prepared here.")
     _fields(what, content, None, (), False, validated, change)
     for number, stage in enumerate(stages):
         learns, lora = stage.get("train"), isinstance(stage.get("lora"), dict)
@@ -61,7 +63,8 @@ def _fields(
     change: Change,
 ) -> None:
     """Fields in two columns; what is long takes both."""
-    shown = [one for one in settings if recipe_settings.shown(one, learns, lora, validated)]
+    factory = content.get("llamafactory") is not None
+    shown = [one for one in settings if recipe_settings.shown(one, learns, lora, validated, factory)]
     columns: list[Any] = []
     for setting in shown:
         place = recipe_settings.at(setting, stage)
@@ -218,10 +221,10 @@ def _model(setting: Setting, place: Place, content: Mapping[str, Any], change: C
     options = {recipes.spoken(model.path): model.words for model in start_models.found()}
     other = "Another folder…"
     if _chosen(
-        setting, place, content, options | {OTHER: other}, change, lambda t, name: recipes.changed(t, place, name)
+        setting, place, content, options | {OTHER: other}, change, lambda t, name: recipes.with_start(t, Path(name))
     ):
         folder = paths.folder_field("Folder of the model", f"{_key(place)}-path")
-        _take(place, folder, change, lambda text, path: recipes.changed(text, place, recipes.spoken(path)))
+        _take(place, folder, change, recipes.with_start)
 
 
 def _training(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:

@@ -11,7 +11,7 @@ from serving.palette import MONO
 from trainer_ui import addresses, errors, navigation
 from trainer_ui.components import recipe_form
 from trainer_ui.components.words import literal
-from trainer_ui.services import datasets, places, recipe_checks, recipes, runs
+from trainer_ui.services import datasets, places, recipe_checks, recipes, runs, setting_up
 from trainer_ui.services.recipe_checks import Check, Finding
 
 DRAFT = "train-draft"
@@ -101,6 +101,9 @@ def _start(text: str) -> None:
                 places.allow(str(folder))
                 st.rerun()
         return
+    if recipes.read(text).llamafactory is not None and not setting_up.ready():
+        _set_up()
+        return
     for stage in recipes.amount(recipes.read(text)):
         st.markdown(literal(_amount(stage)))
         if stage.validations == 0 and recipes.read(text).validation is not None:
@@ -109,6 +112,22 @@ def _start(text: str) -> None:
     st.code(runs.command(text), language=None, wrap_lines=True)
     check = recipe_checks.look(text)
     st.fragment(_check, run_every=EVERY_S if check.state == "running" else None)(text, check.state)
+
+
+def _set_up() -> None:
+    st.markdown("**LLaMA-Factory has to be set up first**")
+    st.markdown(literal(setting_up.WORDS))
+    if setting_up.under_way():
+        st.caption("It is being set up; the job below tells how far it is. Then this page goes on.")
+        st.fragment(_await_set_up, run_every=EVERY_S)()
+    elif st.button("Set up LLaMA-Factory", type="primary", key="set-up"):
+        setting_up.begin()
+        st.rerun()
+
+
+def _await_set_up() -> None:
+    if not setting_up.under_way():
+        st.rerun()
 
 
 def _amount(stage: recipes.Amount) -> str:

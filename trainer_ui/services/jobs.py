@@ -30,6 +30,7 @@ PAGES = {
     "score": addresses.EVALUATE,
     "merge": addresses.EXPORT,
     "promote": addresses.EXPORT,
+    "setup": addresses.TRAIN,
 }
 """Kind of a job to the page it is begun on."""
 

@@ -64,11 +64,12 @@ def prompt(model: Path, sample: TrainingSample) -> Prompt:
     reader = _reader(model, (model / "config.json").stat().st_mtime_ns)
     shown = reader.show(sample)
     pieces = tuple(Piece(text, learnt, images=text == IMAGE_TEXT) for text, learnt in shown.pieces)
-    return Prompt(pieces, shown.positions, reader.demand.patches, shown.learnt, shown.room)
+    return Prompt(pieces, shown.positions, shown.images, shown.learnt, shown.room)
 
 
 @lru_cache(maxsize=2)
 def _reader(model: Path, changed: int) -> Reader:
     from engine.training.preview import Reader  # torch and transformers come with it
+    from engine.training.recipe import Factory
 
-    return Reader(model)
+    return Reader(model, factory=Factory() if start_models.is_factorys(model) else None)

@@ -31,7 +31,8 @@ class Setting:
         options: of a choice, value to words.
         empty: what an empty field means; "" where it may not be empty.
         advanced: whether its default is right for nearly everybody.
-        needs: the setting without which it means nothing: "lora", "connector" or "validation".
+        needs: the setting without which it means nothing: "lora", "connector", "validation" or "llamafactory".
+        foreign: whether it means nothing where LLaMA-Factory trains.
     """
 
     place: tuple[str, ...]
@@ -43,6 +44,7 @@ class Setting:
     empty: str = ""
     advanced: bool = False
     needs: str = ""
+    foreign: bool = False
 
 
 PARTS = {
@@ -143,7 +145,7 @@ STAGE = (
     Setting(
         ("connector_learning_rate",), "Learning rate of the connector",
         "It may learn at a rate of its own beside the language model.",
-        "rate", empty="the same", needs="connector",
+        "rate", empty="the same", needs="connector", foreign=True,
     ),
 )  # fmt: skip
 
@@ -173,9 +175,20 @@ ADVANCED = (
     Setting(("threads",), "Processor threads", "Fewer leave room for other work on this machine.", "count",
             empty="as many as there are"),
     Setting(("conversation",), "Conversation template", "How a question is put to the model.", "text", default="",
-            empty="the model's own"),
+            empty="the model's own", foreign=True),
     Setting(("projector",), "Other connector", "A published mm_projector.bin, or the folder that holds it, in place of "
-            "the model's own.", "text", empty="the model's own"),
+            "the model's own.", "text", empty="the model's own", foreign=True),
+    Setting(("llamafactory", "image_max_pixels"), "Largest picture, pixels", "Larger ones are shrunk first. A picture "
+            "costs one position for every 28 x 28 pixels: 589,824 are 750. It is stored with the result, and drafting "
+            "does the same.", "count", default=589824, needs="llamafactory"),
+    Setting(("llamafactory", "image_min_pixels"), "Smallest picture, pixels", "Smaller ones are enlarged first.",
+            "count", default=1024, needs="llamafactory"),
+    Setting(("llamafactory", "flash_attn"), "Attention", "How it is computed; all give the same but for rounding. "
+            "FlashAttention has to be installed in LLaMA-Factory's environment.", "choice", default="auto",
+            options={"auto": "the fastest there is", "sdpa": "PyTorch's own", "fa2": "FlashAttention 2",
+                     "disabled": "plain"}, needs="llamafactory"),
+    Setting(("llamafactory", "processes"), "GPUs", "So many processes train side by side, each on a GPU of its own.",
+            "count", default=1, needs="llamafactory"),
     Setting(("license",), "Licence of the result", "As it stands on the card of the model that comes out.", "text",
             default="", empty="that of the start model"),
 )  # fmt: skip
@@ -206,6 +219,9 @@ ELSEWHERE = {
     "validation.images": "goes with the validation file that is chosen",
     "truth": "truth files exist for phantoms alone",
     "new": "a model from random weights is described in the YAML",
+    "modalities": "goes with the start model, or is said in the YAML",
+    "languages": "goes with the start model, or is said in the YAML",
+    "llamafactory.settings": "anything else of LLaMA-Factory's is said in the YAML by its own names",
     "output": "every run gets a folder of its own",
     "demonstration": "goes with the start model",
     "stages.name": "a stage keeps the name it was given",
@@ -241,7 +257,7 @@ def about(metric: str) -> Key:
         return Key(metric, metric, True, "", "A score of your own.")
 
 
-def shown(setting: Setting, parts: object, lora: bool, validated: bool) -> bool:
+def shown(setting: Setting, parts: object, lora: bool, validated: bool, factory: bool = False) -> bool:
     """Whether a setting means anything beside what else a recipe says."""
     learns = parts if isinstance(parts, list | tuple) else ()
     needs = {
@@ -249,7 +265,10 @@ def shown(setting: Setting, parts: object, lora: bool, validated: bool) -> bool:
         "lora": lora and "language_model" in learns,
         "connector": "connector" in learns,
         "validation": validated,
+        "llamafactory": factory,
     }
+    if factory and setting.foreign:
+        return False
     return needs[setting.needs] and (setting.place != ("lora",) or "language_model" in learns)
 
 

@@ -21,7 +21,7 @@ from engine import paths
 from engine.errors import UsageError
 from engine.training.presets import Preset, presets
 from engine.training.recipe import Recipe, parse_recipe
-from trainer_ui.services import datasets, kept, places
+from trainer_ui.services import datasets, kept, places, start_models
 
 __all__ = ["Amount", "Fault", "Preset", "amount", "changed", "presets"]
 
@@ -38,6 +38,9 @@ _PATHS: tuple[Place, ...] = (
     ("validation", "questions"),
     ("validation", "images"),
 )
+_SAY_MUCH = ("llamafactory",)
+"""Mappings that say something even when there is nothing in them."""
+
 _FAULTS = re.compile(r"^The recipe .*? cannot be used: (.*)\.$", re.DOTALL)
 _DRAFT = "recipe"
 _MOST = 1 << 20
@@ -106,6 +109,15 @@ def changed(text: str, place: Place, new: Any) -> str:
     if spliced is not None and document(spliced) == content:
         return spliced
     return yaml.dump(content, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
+
+
+def with_start(text: str, model: Path) -> str:
+    """The recipe with another model to start from, and whoever trains models of its kind. Raises as ``changed``."""
+    text = changed(text, ("start",), spoken(model))
+    content = document(text) or {}
+    if start_models.is_factorys(whole(spoken(model))):
+        return text if content.get("llamafactory") is not None else changed(text, ("llamafactory",), {})
+    return changed(text, ("llamafactory",), None)
 
 
 def with_training(text: str, file: Path, images: Path) -> str:
@@ -261,7 +273,7 @@ def _put(content: Any, place: Place, new: Any) -> None:
         content = inner
     if isinstance(content, dict) and new is None:
         content.pop(last, None)
-        if not content and outer and isinstance(outer[-1][1], str):
+        if not content and outer and isinstance(outer[-1][1], str) and outer[-1][1] not in _SAY_MUCH:
             outer[-1][0].pop(outer[-1][1])
     elif isinstance(content, dict) or (isinstance(content, list) and isinstance(last, int) and last < len(content)):
         content[last] = new

@@ -1,4 +1,6 @@
-"""Models that a run may start from: installed ones in Libra's format, and full models that earlier runs have made.
+"""Models that a run may start from: installed ones that can be trained, and full models that earlier runs have made.
+
+Those in Libra's format are trained here, Qwen2-VL and LLaVA through LLaMA-Factory.
 
 Told by their configuration alone, at once and without torch; whether one can really be read, the check of a recipe
 says. Adapters are left out: they are merged first.
@@ -6,9 +8,10 @@ says. Adapters are left out: they are merged first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine import paths
 from engine.jobs import files
@@ -17,6 +20,10 @@ from engine.training import run_folder
 _CONFIG, _ADAPTER, _OURS = "config.json", "adapter_config.json", "interval.json"
 _KEYS = ("mm_vision_tower", "mm_projector_type")
 """One of them is in the configuration of every model in Libra's format."""
+
+
+_FACTORYS = ("qwen2_vl", "qwen2_5_vl", "llava")
+"""What configurations of the models that LLaMA-Factory trains say of their type."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,12 @@ def found() -> tuple[StartModel, ...]:
     return (*installed, *made)
 
 
+def is_factorys(folder: Path) -> bool:
+    """Whether a model is one that LLaMA-Factory trains."""
+    config = files.read(folder / _CONFIG) or {}
+    return config.get("model_type") in _FACTORYS and not _in_libras_format(config)
+
+
 def _installed() -> Iterator[StartModel]:
     root = paths.models()
     for folder in _folders(root):
@@ -49,6 +62,7 @@ def _installed() -> Iterator[StartModel]:
             if _is_model(place):
                 ours = files.read(place / _OURS) or {}
                 note = "demonstration: knows nothing of patients" if ours.get("demonstration") else ""
+                note = note or ("through LLaMA-Factory" if is_factorys(place) else "")
                 yield StartModel(place, place.relative_to(root).as_posix(), note)
 
 
@@ -59,4 +73,8 @@ def _folders(place: Path) -> Iterator[Path]:
 
 def _is_model(folder: Path) -> bool:
     config = files.read(folder / _CONFIG) or {}
-    return not (folder / _ADAPTER).is_file() and any(config.get(key) for key in _KEYS)
+    return not (folder / _ADAPTER).is_file() and (_in_libras_format(config) or is_factorys(folder))
+
+
+def _in_libras_format(config: Mapping[str, Any]) -> bool:
+    return any(config.get(key) for key in _KEYS)
