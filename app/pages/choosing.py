@@ -36,7 +36,8 @@ class Choosing:
         self._look(opened)
         # One at a time, and the last one always: what is said of an earlier choice never stays.
         last: dict[str, Any] = {**QUIET, "trigger_mode": "always_last", "concurrency_limit": 16}
-        gr.on([opened, model], self._on_described, widgets.model, widgets.about, **last)
+        about = [widgets.about, widgets.language]
+        gr.on([opened, model], self._on_described, [widgets.model, widgets.language], about, **last)
         planned = [opened, *(one.change for one in (*widgets.chosen, widgets.beams))]
         gr.on(planned, self._on_plan, [*widgets.chosen, widgets.beams], widgets.plan, **last)
 
@@ -63,8 +64,8 @@ class Choosing:
         meant = chosen(offered.path, precision)
         return update, self._act(request, lambda session: notify(session, offered.gone, "warning"), meant)
 
-    def _on_described(self, model: str) -> str:
-        return settings.card(text(model))
+    def _on_described(self, model: str, language: str) -> tuple[str, Any]:
+        return settings.card(text(model)), gr.update(**settings.writes(text(model), text(language)))
 
     def _on_plan(self, model: str, precision: str, beams: float) -> Iterator[str]:
         """The memory plan of the choice; the line of an earlier one is gone until it is known."""

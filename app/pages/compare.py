@@ -243,8 +243,8 @@ class Desk:
         return self._act(request, acts[action], chosen(model, precision), topic)
 
     def _on_answer(
-        self, sheet: str, model: str, precision: str, indication: str, history: str, section: str, prompt: str,
-        beams: float, longest: float, temperature: float, top_p: float, seed: float, length_penalty: float,
+        self, sheet: str, model: str, precision: str, indication: str, history: str, section: str, language: str,
+        prompt: str, beams: float, longest: float, temperature: float, top_p: float, seed: float, length_penalty: float,
         ngram: float, event: gr.EventData, request: gr.Request,
     ) -> str:  # fmt: skip
         sent = data(event)
@@ -254,29 +254,31 @@ class Desk:
         def answer(session: Session) -> None:
             if self.bench.opening.answer(session, text(sent.get("question")), text(sent.get("option"))) == "draft":
                 turn_to(session, "report")
-                self._begin(session, sheet, meant, indication, history, section, prompt, decoding, sure=True)
+                self._begin(session, sheet, meant, indication, history, section, language, prompt, decoding, sure=True)
 
         return self._act(request, answer, meant, "pair")
 
     def _on_draft(
-        self, sheet: str, model: str, precision: str, indication: str, history: str, section: str, prompt: str,
-        beams: float, longest: float, temperature: float, top_p: float, seed: float, length_penalty: float,
+        self, sheet: str, model: str, precision: str, indication: str, history: str, section: str, language: str,
+        prompt: str, beams: float, longest: float, temperature: float, top_p: float, seed: float, length_penalty: float,
         ngram: float, request: gr.Request,
     ) -> str:  # fmt: skip
         decoding = settings.decoding(beams, longest, temperature, top_p, seed, length_penalty, ngram)
         meant = chosen(model, precision)
 
         def draft(session: Session) -> None:
-            self._begin(session, sheet, meant, indication, history, section, prompt, decoding, sure=False)
+            self._begin(session, sheet, meant, indication, history, section, language, prompt, decoding, sure=False)
 
         return self._act(request, draft, meant, "report")
 
     def _begin(
-        self, session: Session, sheet: str, model: Chosen, indication: str, history: str, section: str, prompt: str,
-        decoding: DecodingChoice, *, sure: bool,
+        self, session: Session, sheet: str, model: Chosen, indication: str, history: str, section: str, language: str,
+        prompt: str, decoding: DecodingChoice, *, sure: bool,
     ) -> None:  # fmt: skip
         self._keep(session, parsed(sheet), indication, history)
-        self.bench.reporting.draft(session, model, text(section), text(prompt), decoding, sure=sure)
+        self.bench.reporting.draft(
+            session, model, text(section), text(prompt), decoding, language=text(language), sure=sure
+        )
 
     def _keep(self, session: Session, sheet: object, indication: str, history: str) -> None:
         """What is in the fields, if they are still those of the sheet on the screen."""

@@ -1,22 +1,24 @@
-"""Settings, closed by default: model, precision, section, prompt and decoding, with defaults that need no touching."""
+"""Settings, closed by default: model, precision, section, language, prompt and decoding; defaults serve as they are."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.pages.modules import module
-from app.services import Workbench
+from app.services import Workbench, installed
 from app.services.chosen import AUTOMATIC, PRECISIONS, Chosen
 from app.services.described import described
 from app.services.installed import ModelChoice
 from app.services.jobs import DecodingChoice
 from app.services.plans import LONGEST, MOST_BEAMS
 from app.services.views import to_json
+from engine.reports.language import BILINGUAL, ENGLISH, LANGUAGES
 
 PLAN = """
   const { mountLines } = await import('/web/reporthead.mjs');
@@ -40,6 +42,7 @@ class Settings:
     opened: gr.Accordion
     model: gr.Dropdown
     about: gr.HTML
+    language: gr.Radio
     precision: gr.Dropdown
     plan: gr.HTML
     beams: gr.Number
@@ -52,8 +55,8 @@ class Settings:
 
     @property
     def choosing(self) -> list[Any]:
-        """The inputs without section and prompt."""
-        return self.inputs[2:]
+        """The inputs without section, language and prompt."""
+        return self.inputs[3:]
 
 
 def build(bench: Workbench) -> Settings:
@@ -71,6 +74,7 @@ def build(bench: Workbench) -> Settings:
         )
         plan = module(PLAN, "[]", "ivp-plan")
         section = gr.Radio([("Findings", "findings"), ("Impression", "impression")], value="findings", label="Section")
+        language = gr.Radio(label="Language of the report", elem_id="ivp-language", **writes(offered.path))
         prompt = gr.Textbox(label="Prompt", placeholder="The model's own", lines=2, max_length=2000)
         with gr.Row():
             beams = gr.Number(
@@ -91,8 +95,8 @@ def build(bench: Workbench) -> Settings:
         with gr.Row():
             penalty = _optional("Length penalty", "default")
             ngram = _optional("No repeated n-gram", "default")
-    inputs = [section, prompt, beams, longest, temperature, top_p, seed, penalty, ngram]
-    return Settings(opened, model, about, precision, plan, beams, inputs)
+    inputs = [section, language, prompt, beams, longest, temperature, top_p, seed, penalty, ngram]
+    return Settings(opened, model, about, language, precision, plan, beams, inputs)
 
 
 def listed(choices: Sequence[ModelChoice]) -> list[tuple[str, str]]:
@@ -104,6 +108,23 @@ def card(path: str) -> str:
     """What is known of a model, as the browser module takes it."""
     view = described(path)
     return to_json(view) if view is not None else "null"
+
+
+def writes(path: str, wanted: str = ENGLISH) -> dict[str, Any]:
+    """The choice of a report's language as a model has it: what it does not write cannot be chosen, and why is said.
+
+    Args:
+        wanted: what is chosen now; the model's first language takes the place of one that it does not write.
+    """
+    known = installed.written(Path(path)) if path else (ENGLISH,)
+    spoken = " and ".join(LANGUAGES[one] for one in known if one != BILINGUAL) or "another language"
+    alone = len(known) < len(LANGUAGES)
+    return {
+        "choices": [(words, name) for name, words in LANGUAGES.items() if name in known or len(known) < 2],
+        "value": wanted if wanted in known else known[0] if known else ENGLISH,
+        "interactive": len(known) > 1,
+        "info": f"{Path(path).name or 'The model'} writes {spoken} only." if alone and path else "",
+    }
 
 
 def _optional(label: str, placeholder: str) -> gr.Textbox:
@@ -120,7 +141,7 @@ def decoding(
     length_penalty: object,
     ngram: object,
 ) -> DecodingChoice:
-    """The widgets' values, in the order of ``Settings.inputs`` after section and prompt; empty is a default."""
+    """The widgets' values, in the order of ``Settings.choosing``; empty is a default."""
     return DecodingChoice(
         num_beams=int(number(beams) or 1),
         max_new_tokens=int(number(longest) or DecodingChoice.max_new_tokens),

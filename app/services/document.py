@@ -6,8 +6,12 @@ import engine
 from app.services import review
 from engine.records import DraftRow, ReportDetail
 from engine.reports.document import Provenance, ReportDocument
+from engine.reports.language import LANGUAGES
 
 SECTIONS = {"findings": "Findings", "impression": "Impression"}
+
+APART = ("served", "language")
+"""Settings of a draft that are printed in a line of their own."""
 
 
 def build(detail: ReportDetail) -> ReportDocument:
@@ -55,8 +59,9 @@ def provenance(detail: ReportDetail, draft: DraftRow) -> Provenance:
         model_name=draft.model_name,
         model_sha256=draft.model_sha256,
         prompt_sha256=draft.prompt_sha256,
+        language=LANGUAGES.get(str(draft.settings.get("language")), ""),
         settings=", ".join(
-            f"{name} {value}" for name, value in draft.settings.items() if value is not None and name != "served"
+            f"{name} {value}" for name, value in draft.settings.items() if value is not None and name not in APART
         ),
         image_sha256=tuple(images),
         application=f"Interval {engine.__version__}",

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine import paths
-from engine.models import places, record
+from engine.models import languages, places, record
+from engine.reports.language import LANGUAGES
 
 WEIGHTS = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin")
 PROJECTOR_FILES = ("mm_projector.bin", "mm_projector.safetensors", "mm_tac_projector.bin")
@@ -73,6 +74,16 @@ def is_demonstration(folder: Path) -> bool:
     """Whether what lies in the folder, or its base, says that it is made to show the program only."""
     below = None if is_whole(folder) else base(folder)
     return record.read([folder, *([below] if below is not None else [])], []).demonstration
+
+
+def written(folder: Path) -> tuple[str, ...]:
+    """The languages in which the model in the folder writes reports, of LANGUAGES: "en", "zh", "en+zh"."""
+    below = None if is_whole(folder) else base(folder)
+    places_of = [folder, *([below] if below is not None else [])]
+    kinds = (str(_read(place / CONFIG).get("model_type", "")) for place in places_of)
+    family = next((languages.FAMILIES[kind] for kind in kinds if kind in languages.FAMILIES), "")
+    known = languages.of(record.read(places_of, []), family)
+    return tuple(language for language in LANGUAGES if languages.writes(known, language))
 
 
 def stamp(path: str) -> Stamp:

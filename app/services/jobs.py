@@ -234,6 +234,7 @@ def settings(request: DraftRequest, draft: Draft) -> dict[str, object]:
     decoding = draft.decoding
     return {
         "section": request.asking.section,
+        "language": request.asking.language,
         "num_beams": decoding.num_beams,
         "temperature": decoding.temperature,
         "top_p": decoding.top_p,

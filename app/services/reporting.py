@@ -22,6 +22,7 @@ from engine.drafting import Asking
 from engine.errors import Conflict, NotFound, SignedIsFinal, UsageError
 from engine.records import NewDraft, Records, ReportDetail, Sentence
 from engine.reports import export
+from engine.reports.language import ENGLISH, LANGUAGES
 
 LONGEST_CONTEXT = 4000
 HISTORY_MARK = "\nHistory: "
@@ -100,9 +101,15 @@ class Reporting:
         prompt: str,
         decoding: DecodingChoice,
         *,
+        language: str = ENGLISH,
         sure: bool = False,
     ) -> None:
-        """Begin a draft of the pair on the screen. A draft that is running already is left alone."""
+        """Begin a draft of the pair on the screen. A draft that is running already is left alone.
+
+        Args:
+            language: of the report, one of LANGUAGES; one the model does not write is refused by the engine.
+            sure: the reader has said that a new draft may take the place of one that was worked on.
+        """
         if session.job is not None and not session.job.sight.done:
             return
         case = session.case
@@ -111,6 +118,8 @@ class Reporting:
         self.models.require(model)
         if section not in SECTIONS:
             raise UsageError("A draft is made of the findings or the impression.")
+        if language not in LANGUAGES:
+            raise UsageError("A report is written in English, in Chinese, or in both.")
         if not sure and session.report is not None and self._touched(session, case):
             session.question = Question(
                 secrets.token_hex(4),
@@ -129,6 +138,7 @@ class Reporting:
                 prompt=_field(prompt) or None,
                 context=prompt_context(session.indication, session.history),
                 hints=self.records.phrases(detail.report.id),
+                language=language,
             ),
             decoding=decoding,
         )

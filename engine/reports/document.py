@@ -28,7 +28,8 @@ class Provenance:
 
     Hashes are hexadecimal sha256. ``image_sha256`` holds (role, hash), role "current" or "prior"; ``sentences`` holds
     (kind, count) as ("AI unchanged", 4), ("AI edited", 1), ("human", 2); ``edit_distance`` counts characters between
-    the draft and the text. ``served`` is the address of the server that ran the model, whose weights have no hash here.
+    the draft and the text. ``served`` is the address of the server that ran the model, whose weights have no hash here;
+    ``language`` names the one the draft was asked for in, "" where that was not kept.
     """
 
     model_name: str
@@ -40,6 +41,7 @@ class Provenance:
     sentences: tuple[tuple[str, int], ...]
     edit_distance: int
     served: str = ""
+    language: str = ""
 
     def rows(self) -> tuple[tuple[str, str], ...]:
         """(label, value) lines in the order they are printed, cleaned."""
@@ -50,6 +52,7 @@ class Provenance:
             ("Sentences", f"{counted}; edit distance to the draft {self.edit_distance} characters"),
             ("Model", f"{self.model_name}, {weights}"),
             ("Prompt", f"sha256 {self.prompt_sha256}"),
+            ("Language", self.language),
             ("Settings", self.settings),
             *images,
             ("Application", self.application),

@@ -111,10 +111,11 @@ class StandIn:
             decoding=decoding,
             prompt=prompt,
             images=(),
-            checks=check(shown, has_prior=has_prior, finished=finished),  # type: ignore[arg-type]
+            checks=check(shown, has_prior=has_prior, finished=finished, language=asking.language),  # type: ignore[arg-type]
             timings=Timings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, len(ids), 0),
             has_prior=has_prior,
             finished=finished,  # type: ignore[arg-type]
+            language=asking.language,
         )
 
 
