@@ -65,7 +65,10 @@ class Choosing:
         return update, self._act(request, lambda session: notify(session, offered.gone, "warning"), meant)
 
     def _on_described(self, model: str, language: str) -> tuple[str, Any]:
-        return settings.card(text(model)), gr.update(**settings.writes(text(model), text(language)))
+        choice = settings.writes(text(model), text(language))
+        if choice["value"] == language:
+            del choice["value"]  # by now it may be another one: what the reader chooses meanwhile stays
+        return settings.card(text(model)), gr.update(**choice)
 
     def _on_plan(self, model: str, precision: str, beams: float) -> Iterator[str]:
         """The memory plan of the choice; the line of an earlier one is gone until it is known."""
