@@ -109,8 +109,8 @@ def _warnings(found: Assessment) -> Iterator[Block]:
 
 def _short(found: Assessment) -> Iterator[str]:
     models = [one for one in found.systems if not one.baseline]
-    said = found.with_prior or (found.with_prior is not None and found.task == "report")
-    priors = f", {found.with_prior} of them with a prior study" if said else ""
+    known = found.with_prior or (found.with_prior is not None and found.task == "report")
+    priors = f", {found.with_prior} of them with a prior study" if known else ""
     yield (
         f"{figures.count(len(models), 'system')} answered {figures.count(found.studies, 'question')} about "
         f"{figures.count(found.patients, 'patient')}{priors}."

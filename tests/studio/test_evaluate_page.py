@@ -176,7 +176,7 @@ def test_short_answers_are_shown_with_their_own_scores(
         "scores": ("Closed questions right", "McNemar p 0.125", "only this 4", "LLaVA-Med's own code", "sees no image",
                    "They flatter", "What a judge says", "An opinion.", "may be chance", "Judged correct"),
         "findings": ("presence", "Closed questions", "Wrong answer", "Incomplete answer"),
-        "cases": ("5 questions", "neither yes nor no", "Asked"),
+        "cases": ("5 questions", "neither yes nor no"),
     }  # fmt: skip
     for part, words in wanted.items():
         page = open_page(addresses.EVALUATE, evaluation=evaluation_made.SHORT, part=part, of="echo")
