@@ -123,3 +123,19 @@ def test_of_a_chinese_draft_without_a_prior_it_is_said_that_nobody_checked(
     lines = [line.text for line in pilot.draft().report.lines]
     assert any("was not checked, because the check is for English and the text is in Chinese" in line for line in lines)
     assert all(sentence["flag"] is None for sentence in pilot.sentences())
+
+
+def test_a_translation_by_the_reader_is_no_correction_of_findings(pilot: Pilot, pair: Path) -> None:
+    from engine.datasets.signed.corrections import correction
+
+    pilot.drop(pair)
+    pilot.draft()
+    first, *rest = pilot.sentences()
+    chinese = [first | {"text": "心影增大。", "status": "accepted"}, *(one | {"status": "rejected"} for one in rest)]
+    pilot.review(chinese)
+    pilot.sign()
+    (row,) = pilot.bench.records.search().rows
+    detail = pilot.bench.records.report(row.report_id)
+    assert detail.newest is not None
+    made = correction(detail, detail.newest)
+    assert (made.findings, made.changes) == ((), ()) and made.sentences.edited == 1

@@ -1,7 +1,7 @@
 """What clinicians changed between a draft and their signature: sentences, and what the two texts say.
 
 Findings are read by rules on both sides (``engine.reports.findings``), not by CheXbert. A finding that a text does not
-name counts as not there. Counts only; nothing of a text is kept.
+name counts as not there; of a text without English none is counted. Counts only; nothing of a text is kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from engine.datasets.signed.questions import drafted
 from engine.records import ReportDetail, Revision
 from engine.reports import labels
 from engine.reports.findings import FindingState, Side, Status, summary
+from engine.reports.language import in_english
 
 WITHOUT_MODEL = "written without a model"
 
@@ -60,7 +61,10 @@ def correction(detail: ReportDetail, signed: Revision) -> Correction:
     draft = drafted(detail)
     if draft is None:
         return Correction("", "", sentences, (), ())
-    before, after = summary(" ".join(sentence.text for sentence in draft.sentences)), summary(signed.text)
+    drafted_text = " ".join(sentence.text for sentence in draft.sentences)
+    if not (in_english(drafted_text) and in_english(signed.text)):
+        return Correction(draft.model_name, draft.model_sha256, sentences, (), ())  # a translation adds no finding
+    before, after = summary(drafted_text), summary(signed.text)
     findings: list[tuple[str, str]] = []
     changes: list[tuple[str, str, str]] = []
     for finding in dict.fromkeys((*before, *after)):
