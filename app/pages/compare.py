@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.pages import settings
+from app.pages import servers, settings
 from app.pages.choosing import Choosing
 from app.pages.modules import data, module, part, text
 from app.pages.painting import paint
@@ -142,6 +142,8 @@ class Desk:
                     self.export = gr.Button("Export PDF + text", interactive=False, elem_id="ivp-export-button")
                     self.files = part(EXPORTS, "files", "ivp-files")
                 self.settings = settings.build(bench)
+                with self.settings.opened:
+                    servers.build(bench, self.settings.model)
         # Filled by scripts in the browser: see ``with_sentences``, ``with_sheet`` and ``on_load``.
         self.sentences = gr.Textbox(visible=False)
         self.sheet = gr.Textbox(visible=False)

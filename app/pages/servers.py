@@ -54,19 +54,15 @@ def build(bench: Workbench, model: gr.Dropdown) -> None:
             gr.Textbox("", label="Model", placeholder="its only one", max_lines=1, max_length=200,
                        elem_id="ivp-servers-model"),
             gr.Dropdown([(AS_NAMED, ""), *((one.family, one.name) for one in MANNERS.values())], value="",
-                        label="Asked as", filterable=False),
+                        label="Asked as", filterable=False, elem_id="ivp-servers-manner"),
             gr.Textbox("", label="Most pixels of an image", placeholder="the usual", max_lines=1, max_length=20),
             gr.Checkbox(False, label=CONSENT, elem_id="ivp-servers-consent"),
         ]  # fmt: skip
         with gr.Row():
-            form = Form(
-                added,
-                described,
-                gr.Button("Try it", size="sm", elem_id="ivp-servers-try"),
-                gr.Button("Save", size="sm", elem_id="ivp-servers-save"),
-                gr.Button("Remove", size="sm", elem_id="ivp-servers-remove"),
-                module(PLAN, "[]", "ivp-servers-said"),
-            )
+            attempt = gr.Button("Try it", size="sm", min_width=60, elem_id="ivp-servers-try")
+            save = gr.Button("Save", size="sm", min_width=60, elem_id="ivp-servers-save")
+            remove = gr.Button("Remove", size="sm", min_width=60, elem_id="ivp-servers-remove")
+        form = Form(added, described, attempt, save, remove, module(PLAN, "[]", "ivp-servers-said"))
     _Events(bench, form, model, opened)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.pages.modules import module
-from app.services import Workbench, installed
+from app.services import Workbench, servers
 from app.services.chosen import AUTOMATIC, PRECISIONS, Chosen
 from app.services.described import described
 from app.services.installed import ModelChoice
@@ -116,14 +115,14 @@ def writes(path: str, wanted: str = ENGLISH) -> dict[str, Any]:
     Args:
         wanted: what is chosen now; the model's first language takes the place of one that it does not write.
     """
-    known = installed.written(Path(path)) if path else (ENGLISH,)
+    known = servers.written(path) if path else (ENGLISH,)
     spoken = " and ".join(LANGUAGES[one] for one in known if one != BILINGUAL) or "another language"
     alone = len(known) < len(LANGUAGES)
     return {
         "choices": [(words, name) for name, words in LANGUAGES.items() if name in known or len(known) < 2],
         "value": wanted if wanted in known else known[0] if known else ENGLISH,
         "interactive": len(known) > 1,
-        "info": f"{Path(path).name or 'The model'} writes {spoken} only." if alone and path else "",
+        "info": f"{servers.name(path) or 'The model'} writes {spoken} only." if alone and path else "",
     }
 
 

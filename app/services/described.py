@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from app.services import installed
+from app.services.servers import Server, Servers
 from app.services.views import ModelView, ScoreLine
-from engine.drafting.served import leaving, where
+from engine.drafting.served import leaving
 from engine.models import promotion
 from engine.models.promotion import Evaluated, Figure
 from engine.remote.address import is_address, provenance
@@ -27,7 +28,8 @@ def described(path: str) -> ModelView | None:
     if not path:
         return None
     if is_address(path):
-        return _served(path)
+        found = Servers().find(path)
+        return _served(found) if found is not None else None
     folder = Path(path)
     mark = DEMONSTRATION if installed.is_demonstration(folder) else ""
     found = promotion.read(folder)
@@ -37,11 +39,11 @@ def described(path: str) -> ModelView | None:
     return _with_scores(view, found.evaluated) if found.evaluated is not None else _without_scores(view)
 
 
-def _served(path: str) -> ModelView:
+def _served(server: Server) -> ModelView:
     """Of a served model only the way to it is known."""
-    words = provenance(path)
+    words = provenance(server.url)
     return ModelView(
-        SERVED, certificate=f"{words[0].upper()}{words[1:]}. {leaving(where(path)[0])}", evaluation=UNEVALUATED
+        SERVED, certificate=f"{words[0].upper()}{words[1:]}. {leaving(server.address)}", evaluation=UNEVALUATED
     )
 
 

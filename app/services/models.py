@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 import psutil
 
 from app import errors
-from app.services import installed
+from app.services import installed, servers
 from app.services.chosen import Chosen
 from app.services.installed import ModelChoice, Stamp
 from app.services.plans import base_option
@@ -128,7 +128,7 @@ class ModelHost:
         default = choices[0].path if choices else ""
         if not chosen.path or chosen.path in {choice.path for choice in choices}:
             return Offered(choices, chosen.path or default)
-        name = _name(chosen.path)
+        name = servers.name(chosen.path)
         if not default:
             gone = f"The model {name} is no longer in the viewer, and there is no other one: drafting is off."
         else:
@@ -148,7 +148,7 @@ class ModelHost:
         if not chosen.path:
             words = "Drafting is off: no model is installed. Everything else works; write the report yourself."
             return ModelStatus("none", "", False, words)
-        name = _name(chosen.path)
+        name = servers.name(chosen.path)
         with self._lock:
             if chosen in self._failed:
                 return ModelStatus("failed", name, False, f"Drafting is off: {self._failed[chosen]}")
@@ -300,8 +300,3 @@ class ModelHost:
             raise Cancelled(CLOSING)
         log.info("model ready: %s", engine.info.sha256)
         return engine
-
-
-def _name(path: str) -> str:
-    """What a choice is called where its model is not there to say so."""
-    return path.partition("#")[2] if is_address(path) else Path(path).name

@@ -24,7 +24,8 @@ from app.services.chosen import AUTOMATIC, Chosen
 from app.services.installed import Stamp
 from app.services.views import Line
 from engine import paths
-from engine.drafting.served import leaving, where
+from engine.drafting.served import leaving
+from engine.remote.address import Address
 
 log = logging.getLogger(__name__)
 
@@ -172,10 +173,10 @@ def line(reading: Reading, chosen: Chosen, beams: int, free: int, running: str =
     return Line(f"{words}; {there}.{_speed(reading, precision)}", "info")
 
 
-def elsewhere(path: str) -> Line:
-    """What there is to say of a served model: the memory is the server's, and so are the images."""
-    address = where(path)[0]
-    return Line(f"{leaving(address)} The memory is the server's.", "info" if address.local else "warning")
+def elsewhere(address: Address) -> Line:
+    """What there is to say of a served model: the memory is the server's, and for one that is elsewhere, the images."""
+    words = "The model runs in its server: what memory a draft takes is not known here."
+    return Line(words, "info") if address.local else Line(f"{leaving(address)} {words}", "warning")
 
 
 def _instead(reading: Reading, beams: int, free: int) -> str:

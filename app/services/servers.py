@@ -10,16 +10,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from app.services import installed
 from app.services.installed import ModelChoice, Stamp
 from engine import paths
 from engine.drafting import served
 from engine.drafting.served import ServedEngine
-from engine.drafting.served_question import MANNERS
+from engine.drafting.served_question import MANNERS, manner
 from engine.errors import ResourceError, UsageError
 from engine.jobs import files
+from engine.models import languages
 from engine.remote.address import Address, is_address
+from engine.reports.language import LANGUAGES
 
 FILE = "servers.json"
 MOST = 50
@@ -167,6 +171,20 @@ class Servers:
             files.write(folder / FILE, {"servers": [asdict(one) for one in servers]})
         except OSError as cause:
             raise ResourceError("The servers could not be saved; is the disk full?") from cause
+
+
+def name(path: str) -> str:
+    """What a choice is called where its model is not there to say so: a folder's name, or the served model's."""
+    return path.partition("#")[2] if is_address(path) else Path(path).name
+
+
+def written(path: str) -> tuple[str, ...]:
+    """The languages in which a choice writes reports, of LANGUAGES."""
+    if not is_address(path):
+        return installed.written(Path(path))
+    found = Servers().find(path)
+    how = manner(found.conversation if found is not None else None, name(path))
+    return tuple(language for language in LANGUAGES if languages.writes(how.languages, language))
 
 
 def _permit(address: Address, remote: bool) -> None:

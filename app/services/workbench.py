@@ -110,7 +110,8 @@ class Workbench:
         """What a draft with this model takes and what there is: at once if that is known, else None first."""
         chosen = self.models.meant(model)
         if is_address(chosen.path):
-            yield plans.elsewhere(chosen.path)
+            server = self.models.servers.find(chosen.path)
+            yield plans.elsewhere(server.address) if server is not None else None
             return
         reading = self.plans.known(chosen.path)
         if reading is None:

@@ -26,7 +26,6 @@ from engine.drafting.settings import MAX_TOKENS, Decoding
 from engine.errors import IntervalError, ModelError, UsageError
 from engine.models import languages
 from engine.models.preprocessing import Bounds
-from engine.models.record import Record
 from engine.remote.address import Address, named, parsed
 from engine.remote.background import Background
 from engine.remote.chat import Listed, Piece, Whole, complete, models
@@ -55,6 +54,7 @@ POLL_S = 0.05
 """Seconds between two questions whether the draft is still wanted."""
 
 FINDINGS = Asking()
+TRIAL, TRIAL_TOKENS = "What is in the picture?", 8
 VLLM = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
 """What vLLM would otherwise take from the model's generation_config.json, where our own engine does not."""
 
@@ -89,7 +89,7 @@ class ServedEngine:
             demonstration=False,
             license="",
             conversation=manner.name,
-            languages=languages.of(Record(), languages.FAMILIES.get(manner.name, "")),
+            languages=manner.languages,
             served=url,
         )
         self.warnings = (
@@ -205,6 +205,21 @@ class ServedEngine:
                 if result is not None:
                     left -= 1
                     yield result
+
+    def tried(self) -> float:
+        """Put a short question about two pictures of nobody; the seconds it took. Raises as ``stream``."""
+        began = time.perf_counter()
+        pictures = wire.trial(self._manner, self._bounds)
+        body = {
+            "model": self._model.name,
+            "messages": wire.messages(self._manner, TRIAL, (), pictures),
+            "max_tokens": TRIAL_TOKENS,
+            "temperature": 0.0,
+        }
+        with Background[Piece | Whole](lambda say: self._heard(body, say)) as running:
+            while not isinstance(running.heard(1.0), Whole):
+                pass
+        return time.perf_counter() - began
 
     # -- one request --------------------------------------------------------------------------------------------------
 
@@ -328,8 +343,8 @@ def _chosen(address: Address, listed: Sequence[Listed] | None, name: str) -> Lis
     if len(known) == 1:
         return next(iter(known.values()))
     if known:
-        raise UsageError(f"The server at {address.place} has several models: name one with --served-as{_those(known)}.")
-    raise ModelError(f"The server at {address.place} does not say which models it has: name one with --served-as.")
+        raise UsageError(f"The server at {address.place} has several models: say which (--served-as){_those(known)}.")
+    raise ModelError(f"The server at {address.place} does not say which models it has: name one (--served-as).")
 
 
 def _those(known: dict[str, Listed]) -> str:

@@ -22,10 +22,11 @@ from engine.drafting.comparison import Comparison
 from engine.errors import UsageError
 from engine.imaging.display import to_pil
 from engine.imaging.types import Image
+from engine.models import languages
 from engine.models.conversation import LABELS, Turns, render_labelled, template
 from engine.models.preprocessing import Bounds
 from engine.models.qwen_pictures import resized
-from engine.models.record import PIXELS
+from engine.models.record import PIXELS, Record
 
 CONTROLS = re.compile(
     r"<(?=\|[^\s<>]*\|>|/?(?:s|image|video|unk|pad|bos|eos|mask|tool_call|start_of_turn|end_of_turn)>)"
@@ -51,6 +52,11 @@ class Manner:
     place: str
     gap: str
     shrinks: bool
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages its reports are written in, as BCP 47 tags."""
+        return languages.of(Record(), languages.FAMILIES.get(self.name, ""))
 
 
 MANNERS = {
@@ -140,9 +146,18 @@ def pictures(how: Manner, within: Bounds | None, comparison: Comparison) -> list
     return [_data_url(_picture(how, within, image)) for image in shown]
 
 
+def trial(how: Manner, within: Bounds | None) -> list[str]:
+    """Two pictures of nobody, as large as those of a comparison: whether a server takes such can be tried with them."""
+    shade = Pillow.linear_gradient("L").resize((900, 1100))
+    return [_data_url(_shown(how, within, picture)) for picture in (shade, shade.rotate(180))]
+
+
 def _picture(how: Manner, within: Bounds | None, image: Image) -> Pillow.Image:
     """An image as it is displayed, resized as before our own processor, RGB."""
-    picture = to_pil(image)
+    return _shown(how, within, to_pil(image))
+
+
+def _shown(how: Manner, within: Bounds | None, picture: Pillow.Image) -> Pillow.Image:
     if within is None:
         return picture.convert("RGB")
     if how.name == "qwen2_vl":

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pilot import FakeEngine, Pilot
 
+from app.pages import settings
 from app.services import ModelHost, Workbench, document
 from app.services.chosen import Chosen
 from app.services.described import described
-from app.services.servers import FILE, Server, Servers
+from app.services.servers import FILE, Server, Servers, written
 from engine.errors import ModelError, UsageError
 from engine.remote import chat
 
@@ -140,10 +141,22 @@ def test_what_is_said_of_it(real: Workbench, server: chat_server.Server) -> None
     assert f"Served by {server.url}, weights not known to this program." in view.certificate
     assert "on this machine" in view.certificate and "No evaluation" in view.evaluation
     (line,) = real.plan(chosen, 1)
-    assert line is not None and line.kind == "info" and "The memory is the server's." in line.text
-    (line,) = real.plan(Chosen(AWAY.path), 1)
+    assert line is not None and line.kind == "info" and "runs in its server" in line.text
+    assert written(found.path) == ("en", "zh", "en+zh")
+    real.models.servers.add(Server(AWAY.url, "llava", remote=True))
+    assert written(f"{AWAY.url}#llava") == ("en",)
+    (line,) = real.plan(Chosen(f"{AWAY.url}#llava"), 1)
     assert line is not None and line.kind == "warning" and "LEAVE THIS MACHINE" in line.text
     assert real.models.status(chosen).name == "tiny-vl"
+
+
+@pytest.mark.parametrize("path", ["http://", "https://nobody/v1#x", "http://u:p@127.0.0.1#m", "http://127.0.0.1:1/v1"])
+def test_a_page_may_send_any_address(real: Workbench, path: str) -> None:
+    assert described(path) is None and list(real.plan(Chosen(path), 1)) == [None]
+    assert real.models.offered(Chosen(path)).path != path
+    assert settings.writes(path)["choices"]
+    with pytest.raises(UsageError, match="no longer"):
+        real.models.require(Chosen(path))
 
 
 def test_one_that_is_gone_or_forbidden_gives_way(home: Path, model: Path, fake: FakeEngine) -> None:
