@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ from engine.datasets.signed.history import (
 )
 from engine.datasets.signed.pseudonyms import FILE, Pseudonyms, load_secret
 from engine.datasets.signed.residue import WORD
-from engine.datasets.signed.writing import BURNED_IN, NO_IMAGE, REMAINS, Made, section_of, write_set
+from engine.datasets.signed.writing import BURNED_IN, NO_IMAGE, NOT_ENGLISH, REMAINS, Made, section_of, write_set
 from engine.datasets.splitting import Shares, split
 from engine.errors import DatasetError, ResourceError, UsageError
 from engine.imaging import to_pil
@@ -150,13 +151,15 @@ def test_what_is_left_out_is_told_with_the_reason(desk: Desk) -> None:
         desk.signed(desk.film(4), None, *DRAFT, review=reject(1), section="impression").id: OTHER_SECTION,
         desk.signed(desk.film(5), None, *DRAFT).id: FEW_CHANGES,
         desk.signed(lost := desk.film(6), None, *DRAFT, review=reject(0)).id: NO_IMAGE,
+        desk.signed(desk.film(8), None, *DRAFT, review=edit(0, "左侧积液，2024年3月12日王医生阅片。")).id: NOT_ENGLISH,
+        desk.signed(desk.film(9), None, *DRAFT, review=reject(1), context="患者张三，住院号12345。").id: NOT_ENGLISH,
     }  # fmt: skip
     good = desk.signed(desk.film(7), None, *DRAFT, review=reject(1))
     desk.records.image_file(lost).unlink()
     made = written(desk, min_changes=1)
     assert {each.report: each.reason for each in made.left_out} == reports
     assert list(made.rows.values()) == [good.id]
-    assert made.manifest["left_out"] == dict.fromkeys(reports.values(), 1)
+    assert made.manifest["left_out"] == Counter(reports.values())
     assert len(list((made.output / "images").iterdir())) == 1
     impressions = written(desk, "impressions", section="impression")
     assert len(impressions.rows) == 1 and impressions.manifest["section"] == "impression"

@@ -35,9 +35,11 @@ from engine.datasets.signed.pseudonyms import Pseudonyms
 from engine.datasets.signed.questions import question
 from engine.datasets.signed.residue import left
 from engine.datasets.signed.scrubbing import Scrubbed, scrub
+from engine.drafting.question import INSTRUCTIONS, OWN_WORDING
 from engine.errors import DatasetError, RecordsError, UnreadableFile, UsageError
 from engine.imaging import Reader, to_pil
 from engine.records import Records, StoredImage
+from engine.reports.language import ENGLISH, written_in
 
 FORMAT = "interval-from-signed-1"
 
@@ -45,13 +47,14 @@ NO_IMAGE = "an image can no longer be read"
 NO_ANSWER = "nothing is left of its text"
 BURNED_IN = "there may be text in an image"
 REMAINS = "it would still hold"
+NOT_ENGLISH = "its words are not English, and dates and names are only told in English"
 
 METHOD = (
     "Patients, studies, images and rows are called by keyed hashes (HMAC-SHA-256) whose key stays with the history. "
     "Dates that can be read for certain are moved by one number of days for each patient, all others are taken away. "
     f"Names, identifiers and what is written like them became '___'; ages from {OLDEST} on are {OLDEST}. Rows in which "
-    "something known of the patient was left were not written. Images are pixels alone, without headers. This is not a "
-    "proof that nobody can be recognised: read it before it leaves the hospital."
+    "something known of the patient was left were not written, nor were texts in other scripts than Latin. Images are "
+    "pixels alone, without headers. This is not a proof that nobody can be recognised: read it before it leaves the hospital."
 )
 
 _HEADERS = r"FINDINGS|IMPRESSION|INDICATION|HISTORY|COMPARISON|TECHNIQUE|CONCLUSION|RECOMMENDATION"
@@ -151,8 +154,10 @@ def _add(work: _Work, report: Signed, choice: Choice, names: Pseudonyms, records
     detail, known = report.detail, report.known
     patient = detail.patient
     days = names.days(patient.issuer, patient.id)
-    asked = scrub(question(detail), known, days)
-    answer = scrub(section_of(report.signature.text, detail.report.section), known, days)
+    put, signed = question(detail), section_of(report.signature.text, detail.report.section)
+    if _foreign(put) or _foreign(signed):
+        raise _Refused(NOT_ENGLISH)
+    asked, answer = scrub(put, known, days), scrub(signed, known, days)
     if not re.search(r"\w", answer.text.replace("_", "")):
         raise _Refused(NO_ANSWER)
     remains = left(f"{asked.text}\n{answer.text}", known)
@@ -175,6 +180,14 @@ def _add(work: _Work, report: Signed, choice: Choice, names: Pseudonyms, records
     work.taken += _sum((asked, answer))
     work.written.append(report)
     work.changes.append(_changes(name, report, timedelta(days=days)))
+
+
+def _foreign(text: str) -> bool:
+    """Whether there are words of Chinese or of another script in it, beside those that ask for the language."""
+    for wording in (INSTRUCTIONS, *OWN_WORDING.values()):
+        for words in wording.values():
+            text = text.replace(words, "")
+    return written_in(text) != ENGLISH and any(map(str.isalpha, text))
 
 
 def _sum(texts: Sequence[Scrubbed]) -> Counter[str]:
