@@ -54,7 +54,8 @@ METHOD = (
     "Dates that can be read for certain are moved by one number of days for each patient, all others are taken away. "
     f"Names, identifiers and what is written like them became '___'; ages from {OLDEST} on are {OLDEST}. Rows in which "
     "something known of the patient was left were not written, nor were texts in other scripts than Latin. Images are "
-    "pixels alone, without headers. This is not a proof that nobody can be recognised: read it before it leaves the hospital."
+    "pixels alone, without headers. This is not a proof that nobody can be recognised: read it before it "
+    "leaves the hospital."
 )
 
 _HEADERS = r"FINDINGS|IMPRESSION|INDICATION|HISTORY|COMPARISON|TECHNIQUE|CONCLUSION|RECOMMENDATION"
