@@ -20,7 +20,14 @@ from engine.cli import score as scoring
 from engine.errors import DatasetError, NotFound, UsageError
 from engine.jobs import files, queue
 from engine.jobs.job import Job
-from trainer_ui.services import answering_models, evaluation_words, evaluations, question_files, score_sheet
+from trainer_ui.services import (
+    answering_models,
+    evaluation_states,
+    evaluation_words,
+    evaluations,
+    question_files,
+    score_sheet,
+)
 from trainer_ui.services.answering_models import AnsweringModel
 from trainer_ui.services.evaluation_words import Checkpoints, Wanted, Wording
 from trainer_ui.services.evaluations import Evaluation
@@ -188,7 +195,7 @@ def test_one_that_ended_in_the_middle_goes_on_by_words_of_its_own(folder: Path) 
     lines = answers.read_text().splitlines(keepends=True)
     answers.write_text("".join(lines[:4]))
     assert now().where == "answering" and "outside the studio" in now().why
-    long_ago = time.time() - evaluations.SILENT_S - 1
+    long_ago = time.time() - evaluation_states.SILENT_S - 1
     for file in (folder / "answers").iterdir():
         os.utime(file, (long_ago, long_ago))
     assert (now().where, now().models[2].words) == ("interrupted", "echo: 4 of 6")

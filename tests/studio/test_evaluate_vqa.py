@@ -20,11 +20,13 @@ from engine import paths
 from engine.cli import main
 from engine.errors import DatasetError, UsageError
 from engine.evaluation.judge.human import keep_grades
-from engine.jobs import queue
+from engine.jobs import files, queue
+from engine.jobs.job import Job
 from trainer_ui import addresses
 from trainer_ui.services import (
     case_browser,
     case_view,
+    evaluation_states,
     evaluation_words,
     evaluations,
     grading,
@@ -343,3 +345,20 @@ def test_the_answer_that_two_models_share_is_graded_once(judged: Path) -> None:
     assert grading.grades(judged) == {("tuned", study.id): "correct", ("echo", study.id): "correct"}
     with pytest.raises(DatasetError):
         grading.load(judged, judged / "cases.jsonl", browser)
+
+
+def test_it_is_said_that_a_judge_is_being_asked(open_page: Open, judged: Path, make_job: Callable[..., Job]) -> None:
+    job = make_job("running", "evaluate", judged)
+    told = {
+        "done": 3,
+        "total": 16,
+        "words": evaluation_states.JUDGED,
+        "first": 0,
+        "began": job.began,
+        "updated": job.began,
+    }
+    files.write(job.folder / files.PROGRESS, told)
+    page = open_page(addresses.EVALUATE, evaluation=NAME)
+    said = text(page)
+    assert "asking the judge" in said and "3 of 16 answers are judged." in said and not page.error
+    assert "Ask the judge" not in [button.label for button in page.button], "it is being asked"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from engine import paths
 from engine.errors import NotFound, UsageError
@@ -24,67 +24,16 @@ from engine.evaluation.folder import DOCUMENT
 from engine.jobs import files, queue
 from engine.jobs.job import Job
 from engine.jobs.job import State as JobState
-from trainer_ui.services import datasets, evaluation_words, jobs, judges
+from trainer_ui.services import datasets, evaluation_words, judges
+from trainer_ui.services.evaluation_states import EVALUATE, SCORE, WORDS, Answers, Where, where_is
 from trainer_ui.services.evaluation_words import Checkpoints, Wanted
 from trainer_ui.services.jobs import Colour
 from trainer_ui.services.judges import Judge
 
-EVALUATE, SCORE = "evaluate", "score"
 SCORES, CASES = "scores.json", "cases.jsonl"
-JUDGED = "judged answers"
-"""What a command counts while it asks a judge."""
-
-SILENT_S = 600.0
-"""Seconds after which an evaluation without a job that answers nothing more is taken for interrupted."""
-
-Where = Literal[
-    "waiting", "starting", "answering", "judging", "scoring", "stopping", "interrupted", "failed", "answered", "scored"
-]
-
-WORDS: dict[Where, tuple[str, Colour]] = {
-    "waiting": ("waiting", "gray"),
-    "starting": ("starting", "blue"),
-    "answering": ("answering", "blue"),
-    "judging": ("asking the judge", "blue"),
-    "scoring": ("scoring", "blue"),
-    "stopping": ("stopping", "orange"),
-    "interrupted": ("interrupted: can be resumed", "orange"),
-    "failed": ("some have not answered", "red"),
-    "answered": ("answered, not scored", "orange"),
-    "scored": ("scored", "green"),
-}
-
 Signature = tuple[tuple[str, str], ...]
 
 _NAME = re.compile(r"[^\W_][\w .-]{0,63}")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """How far one model in one wording is: ``answered`` of ``total`` questions, None where that is not known."""
-
-    name: str
-    answered: int
-    total: int | None
-    left_out: int = 0
-    error: str = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether nothing is to come any more."""
-        return self.total is not None and self.answered + self.left_out >= self.total
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1."""
-        return min(1.0, (self.answered + self.left_out) / self.total) if self.total else 0.0
-
-    @property
-    def words(self) -> str:
-        """Such as "base: 120 of 284"."""
-        of = f" of {self.total:,}" if self.total is not None else ""
-        left_out = f", {self.left_out:,} left out" if self.left_out else ""
-        return f"{self.name}: {self.answered:,}{of}{left_out}"
 
 
 @dataclass(frozen=True)
@@ -307,7 +256,7 @@ def _evaluation(path: Path, job: Job | None, waiting: list[str]) -> Evaluation:
     scores = path / SCORES
     answered = _newest(path)
     scored = scores.is_file()
-    where, why = _where(models, answered, scored, job, waiting)
+    where, why = where_is(models, answered, scored, job, waiting)
     questions = (said.get("asked") or {}).get("questions") or {}
     return Evaluation(
         name=path.name,
@@ -322,50 +271,6 @@ def _evaluation(path: Path, job: Job | None, waiting: list[str]) -> Evaluation:
         scored=scored,
         outdated=scored and answered > scores.stat().st_mtime,
     )
-
-
-def _where(
-    models: tuple[Answers, ...], answered: float, scored: bool, job: Job | None, waiting: list[str]
-) -> tuple[Where, str]:
-    if job is not None and job.active:
-        return _at_work(models, job, waiting)
-    if not models:
-        return _never_begun(job)
-    ended = job.ended if job is not None and job.ended is not None else 0.0
-    missing = [one for one in models if not one.whole]
-    if not missing:
-        if scored:
-            return "scored", ""
-        failed = job is not None and job.state in (JobState.FAILED, JobState.CRASHED)
-        return "answered", "Scoring ended with an error: the last lines of its job say which." if failed else ""
-    if answered > ended and time.time() - answered < SILENT_S:
-        return "answering", "It was started outside the studio."
-    broken = [one for one in missing if one.error]
-    if broken:
-        return "failed", " ".join(f"{one.name}: {one.error}" for one in broken)
-    return "interrupted", "It ended before all had answered. What was answered is kept."
-
-
-def _at_work(models: tuple[Answers, ...], job: Job, waiting: list[str]) -> tuple[Where, str]:
-    if job.state is JobState.QUEUED:
-        place = waiting.index(job.id) if job.id in waiting else 0
-        return "waiting", "It is next." if place == 0 else f"It is number {place + 1} in the queue."
-    if job.stopping:
-        return "stopping", "It ends after the answers it is at. Then it can be resumed."
-    told = job.progress
-    if told is not None and told.words == JUDGED:
-        return "judging", f"{told.done:,} of {told.total:,} answers are judged."
-    if job.kind == SCORE or (told is not None and told.words == "systems"):
-        return "scoring", ""
-    if told is None:
-        return "starting", "The model is being read. This takes a moment."
-    return "answering", f"About {jobs.duration(told.seconds_left)} left." if told.seconds_left is not None else ""
-
-
-def _never_begun(job: Job | None) -> tuple[Where, str]:
-    if job is not None and job.state is JobState.FAILED:
-        return "failed", "It could not begin: the last lines of its job say why."
-    return "interrupted", "It ended before it had begun."
 
 
 def _models(path: Path, said: Mapping[str, Any]) -> tuple[Answers, ...]:
