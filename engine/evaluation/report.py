@@ -20,6 +20,7 @@ from engine.evaluation.keys import KEYS, headline
 from engine.evaluation.meaning import STATED
 from engine.evaluation.published import published
 from engine.evaluation.report_blocks import Bar, Block, Chart, Document, Heading, Table, Text
+from engine.evaluation.scoring import ScoreSheet
 from engine.evaluation.statistics import RESAMPLES, Difference
 from engine.evaluation.subgroups import FEWEST
 from engine.remote.address import provenance
@@ -258,7 +259,7 @@ def _faults(found: Assessment) -> Iterator[Block]:
                 (
                     str(fault).capitalize(),
                     *(
-                        f"{100 * counted.get(one.name, Counter())[fault] / one.sheet.studies:.1f}"
+                        _share(counted.get(one.name, Counter())[fault], _read(found, one.sheet))
                         for one in some
                         if one.sheet is not None
                     ),
@@ -271,9 +272,18 @@ def _faults(found: Assessment) -> Iterator[Block]:
         return
     yield Text(
         f"Read from the texts by rules ({labels.EXTRACTOR_LINE}); a study may have several of a kind. A finding "
-        "that is not mentioned counts as missed where it is there.",
+        "that is not mentioned counts as missed where it is there. Studies that are not in English are not among them.",
         "note",
     )
+
+
+def _read(found: Assessment, sheet: ScoreSheet) -> int:
+    """How many studies faults were looked for in: of reports those in English."""
+    return sheet.studies if found.task == "vqa" else sheet.scores["finding_f1_micro"].studies
+
+
+def _share(count: int, studies: int) -> str:
+    return f"{100 * count / studies:.1f}" if studies else "n/a"
 
 
 def _findings(found: Assessment) -> Iterator[Block]:

@@ -45,10 +45,10 @@ NO_JUDGE = "n/a, because it needs a judge, which 'score DIR --judge MODEL' asks"
 NOT_ENGLISH = "n/a, because it is for English and the references are not"
 FOR_ENGLISH = (
     "{} of {} studies are not in English: findings, sides, changes, comparisons and Temporal Entity F1 are for English "
-    "and count the others."
+    "and leave them out."
 )
 FOR_ENGLISH_ALONE = (
-    "{} of {} studies are not in English alone: METEOR and the scores that need a checkpoint count the others."
+    "{} of {} studies are not in English alone: METEOR and the scores that need a checkpoint leave them out."
 )
 
 Task = Literal["report", "vqa"]
