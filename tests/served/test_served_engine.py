@@ -376,7 +376,7 @@ def test_nobody_there(server: Server, pair: Comparison) -> None:
 
 def test_the_model_is_found_or_named(server: Server) -> None:
     server.models = [{"id": "a"}, {"id": "owner/b"}, {"id": "bad\nname"}, {}]
-    with pytest.raises(UsageError, match=r"several models.*--served-as; it has a, owner/b\."):
+    with pytest.raises(UsageError, match=r"several models.*--served-as\); it has a, owner/b\."):
         load(server.url)
     assert load(f"{server.url}#owner/b").info.name == load(server.url, served_as="owner/b").info.name == "owner/b"
     with pytest.raises(ModelError, match=r"has no model 'c'; it has a, owner/b\."):
