@@ -159,7 +159,8 @@ def _draft_lines(draft: DraftRow, detail: ReportDetail | None) -> list[Line]:
                 "warning",
             )
         )
-    if detail is not None and detail.prior is None and draft.finished != "cancelled":
+    unchecked = any(check.get("code") == "comparison_not_checked" for check in draft.checks)  # which says it as well
+    if detail is not None and detail.prior is None and draft.finished != "cancelled" and not unchecked:
         lines.append(Line("Drafted from one image: no prior, so nothing in it compares.", "info"))
     for check in draft.checks:
         message = str(check.get("message", ""))

@@ -54,6 +54,7 @@ def _names(found: Survey) -> dict[str, Any]:
             "conversation": model.template,
             "conversation_from": model.template_basis,
             "license": model.license,
+            "languages": list(model.languages),
             "demonstration": model.demonstration,
         }
     said = provenance.read(found.path)
@@ -65,6 +66,7 @@ def _names(found: Survey) -> dict[str, Any]:
         "conversation": "",
         "conversation_from": "",
         "license": str(said.get("license") or ""),
+        "languages": [],
         "demonstration": False,
     }
 
@@ -118,6 +120,8 @@ def in_words(description: dict[str, Any]) -> str:
     lines += [f"Vision tower  {description['tower']}{size}"] if description["tower"] else []
     if description["conversation"]:
         lines.append(f"Conversation  {description['conversation']} ({description['conversation_from']})")
+    if description["languages"]:
+        lines.append(f"Languages     {', '.join(description['languages'])}")
     lines.append(f"Licence       {description['license'] or 'see its model card'}")
     lines += _published_words(description["published"])
     lines += [f"Warning       {warning}" for warning in description["warnings"]]

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import streamlit as st
 
 from engine.reports import labels
+from engine.reports.language import in_english
 from trainer_ui import errors
 from trainer_ui.components import marked_words, tables
 from trainer_ui.components.tables import Cell, Line, Row
@@ -173,6 +174,8 @@ def _score(case: Case, key: str) -> Cell:
 
 
 def _slips(case: Case) -> Cell:
+    if not case.slips and not in_english(case.reference or case.prediction) and "vqa_score" not in case.scores:
+        return [Line("n/a, because the rules that look for them are for English", "small")]
     if not case.slips:
         return [Line("none found")]
     lines = []
