@@ -13,6 +13,7 @@
     engine.py       Engine: load, draft, stream, draft_many
     served.py       ServedEngine: the same door, with the model behind an address
     served_question.py   messages and pictures as a server is asked with
+    served_answer.py     what has come of a server's answer, and when
     loading.py      one of the two, as the model is named
     process.py      EngineProcess: the same door, with the engine in a process of its own, made of
         child.py        the parent's hold on that process

@@ -13,15 +13,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.drafting import served_question as wire
-from engine.drafting.checks import check
 from engine.drafting.comparison import Comparison
-from engine.drafting.draft import Draft, Event, Finish, ImageUse, ModelInfo, Progress, Scored, Timings, Token
+from engine.drafting.draft import Draft, Event, Finish, ModelInfo, Progress, Timings, Token
 from engine.drafting.question import Asking, ask
-from engine.drafting.request import check_language, check_modalities, images
+from engine.drafting.request import check_language, check_modalities
+from engine.drafting.served_answer import Answer, Clock, Request, Shares
 from engine.drafting.settings import MAX_TOKENS, Decoding
 from engine.errors import IntervalError, ModelError, UsageError
 from engine.models import languages
@@ -57,8 +56,6 @@ FINDINGS = Asking()
 TRIAL, TRIAL_TOKENS = "What is in the picture?", 8
 VLLM = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
 """What vLLM would otherwise take from the model's generation_config.json, where our own engine does not."""
-
-FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
 
 class ServedEngine:
@@ -159,12 +156,12 @@ class ServedEngine:
             ModelError, ResourceError: the server is not there, refuses, fails, or takes too long.
         """
         request = self._request(comparison, asking, decoding)
-        clock = _Clock(self._load_s)
+        clock = Clock(self._load_s)
         yield Progress("images", 0.0, "Preparing the images")
         body = self._body(request)
         clock.mark("encode")
         yield Progress("prompt", None, f"The server at {self._address.place} reads the question")
-        answer = _Answer(request)
+        answer = Answer(request)
         finished: Finish | None = None
         with Background[Piece | Whole](lambda say: self._heard(body, say)) as running:
             while finished is None:
@@ -223,7 +220,7 @@ class ServedEngine:
 
     # -- one request --------------------------------------------------------------------------------------------------
 
-    def _request(self, comparison: Comparison, asking: Asking, decoding: Decoding | None) -> _Request:
+    def _request(self, comparison: Comparison, asking: Asking, decoding: Decoding | None) -> Request:
         """Raises UsageError, TooLong and InputError."""
         check_modalities(self.info, comparison)
         check_language(self.info, asking)
@@ -238,9 +235,9 @@ class ServedEngine:
             )
         has_prior = comparison.prior is not None
         text = wire.prompt(self._manner, question, earlier, has_prior=has_prior)
-        return _Request(comparison, asking.stops, question, tuple(earlier), text, wanted, asking.language)
+        return Request(comparison, asking.stops, question, tuple(earlier), text, wanted, asking.language)
 
-    def _body(self, request: _Request) -> dict[str, Any]:
+    def _body(self, request: Request) -> dict[str, Any]:
         """The request as it is sent: pixels, words and settings."""
         decoding = request.decoding
         pictures = wire.pictures(self._manner, self._bounds, request.comparison)
@@ -269,7 +266,7 @@ class ServedEngine:
     async def _all(
         self, items: Sequence[Item], decoding: Decoding | None, size: int, say: Callable[[Result], None]
     ) -> None:
-        shares, gate = _Shares(), asyncio.Semaphore(size)
+        shares, gate = Shares(), asyncio.Semaphore(size)
 
         async def one(place: int, item: Item) -> None:
             async with gate:
@@ -290,7 +287,7 @@ class ServedEngine:
         """A draft among others. ``ended`` is told when it is there, and gives its seconds and how many were beside."""
         request = self._request(*item, decoding)
         body = await asyncio.to_thread(self._body, request)
-        answer = _Answer(request)
+        answer = Answer(request)
         finished: Finish | None = None
         async with aclosing(complete(self._transport, body)) as parts:
             async for part in parts:
@@ -349,133 +346,3 @@ def _chosen(address: Address, listed: Sequence[Listed] | None, name: str) -> Lis
 
 def _those(known: dict[str, Listed]) -> str:
     return f"; it has {', '.join(list(known)[:10])}" if known else ""
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A question about a comparison: what is asked, as words, and every setting as it is used."""
-
-    comparison: Comparison
-    stops: tuple[str, ...]
-    question: str
-    earlier: tuple[tuple[str, str], ...]
-    prompt: str
-    decoding: Decoding
-    language: str
-
-
-class _Answer:
-    """What has come of an answer, or of several samples of it."""
-
-    def __init__(self, request: _Request) -> None:
-        self._request = request
-        self._texts = [""] * request.decoding.num_return_sequences
-        self._pieces = 0
-        self._tokens: int | None = None
-
-    def add(self, piece: Piece) -> None:
-        """Some more of it."""
-        self._texts[piece.choice] += piece.text
-        self._pieces += 1
-
-    def end(self, whole: Whole, address: Address) -> Finish:
-        """It is over; how. Raises ModelError where the server did not let the model finish."""
-        self._tokens = whole.tokens
-        finished = FINISHES.get(whole.reasons[0])
-        if finished is None:
-            raise ModelError(
-                f"The server at {address.place} withheld or broke off the answer. Its own log may say why."
-            )
-        return finished
-
-    @property
-    def text_so_far(self) -> str:
-        """What to show of the first."""
-        return self._clean(self._texts[0])
-
-    @property
-    def count(self) -> int:
-        """Tokens of all; as many as there were pieces where the server does not say."""
-        return self._pieces if self._tokens is None else self._tokens
-
-    def draft(self, model: ModelInfo, finished: Finish, timings: Timings) -> Draft:
-        """The draft that it makes."""
-        request = self._request
-        has_prior = request.comparison.prior is not None
-        text, *others = map(self._clean, self._texts)
-        return Draft(
-            text=text,
-            token_ids=(),
-            prompt_token_ids=(),
-            sequences=tuple(Scored(one, (), None) for one in (text, *others)),
-            model=model,
-            decoding=request.decoding,
-            prompt=request.prompt,
-            images=tuple(ImageUse(image.sha256, role, image.view.value) for role, image in images(request.comparison)),
-            checks=check(text, has_prior=has_prior, finished=finished, language=request.language),
-            timings=timings,
-            has_prior=has_prior,
-            finished=finished,
-            language=request.language,
-        )
-
-    def _clean(self, text: str) -> str:
-        """Cut at a stop text, as our own engine does it, and stripped."""
-        for stop in self._request.stops:
-            text = text.split(stop, 1)[0]
-        return text.strip()
-
-
-@dataclass
-class _Clock:
-    """Takes the times of one draft."""
-
-    load_s: float
-    began: float = field(default_factory=time.perf_counter)
-    encode_s: float = 0.0
-    first_token_s: float = 0.0
-
-    def mark(self, stage: str) -> None:
-        """The images are ready."""
-        self.encode_s = time.perf_counter() - self.began
-
-    def token(self) -> bool:
-        """Some text has come; whether it is the first."""
-        first = not self.first_token_s
-        if first:
-            self.first_token_s = time.perf_counter() - self.began
-        return first
-
-    def timings(self, tokens: int) -> Timings:
-        """All of it. The server's memory is not known."""
-        total = time.perf_counter() - self.began
-        first = self.first_token_s or total
-        return Timings(self.load_s, self.encode_s, first - self.encode_s, first, total - first, total, tokens, 0)
-
-
-class _Shares:
-    """Divides the time that passes among the requests that run in it."""
-
-    def __init__(self) -> None:
-        self._running: dict[int, tuple[float, int]] = {}
-        self._ended: dict[int, tuple[float, int]] = {}
-        self._last = time.perf_counter()
-
-    def begin(self, place: int) -> None:
-        """A request begins."""
-        self._pass()
-        self._running[place] = 0.0, 0
-
-    def end(self, place: int) -> tuple[float, int]:
-        """It has ended: its share of the seconds, and how many ran at once at most. Harmless when asked again."""
-        if place in self._running:
-            self._pass()
-            self._ended[place] = self._running.pop(place)
-        return self._ended[place]
-
-    def _pass(self) -> None:
-        now = time.perf_counter()
-        count = len(self._running)
-        for place, (seconds, most) in self._running.items():
-            self._running[place] = seconds + (now - self._last) / count, max(most, count)
-        self._last = now
