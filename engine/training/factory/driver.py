@@ -2,7 +2,7 @@
 
 The worker runs in LLaMA-Factory's environment and tells what it does over a line (link.py); this side writes the run
 folder, scores what the model writes at each validation, and says which checkpoint is the best. Where either of the two
-dies, the other notices: the worker then writes a checkpoint, this side says that the run failed.
+dies, the other notices: the worker then ends too, this side says that the run failed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from engine.datasets.leakage import refuse_shared_patients
 from engine.datasets.libra import Question, TrainingSample, read_training
 from engine.drafting.writing import Writer
 from engine.errors import Cancelled, InputError, ResourceError, UsageError
+from engine.jobs.process import Identity
 from engine.models.assembly import stop_ids
 from engine.models.recognition import ModelFolder
 from engine.models.wording import Wording
@@ -39,7 +40,7 @@ from engine.training.factory.settings import settings
 from engine.training.lifetime import OUT_OF_MEMORY, STOPPED_WORDS, Lifetime
 from engine.training.memory import PROBE
 from engine.training.preview import forecast, look_at, room_of
-from engine.training.run_folder import DONE, RUNNING, Best, State, write_json
+from engine.training.run_folder import DONE, RUNNING, Best, State, read_json, write_json
 from engine.training.validating import LOSS, Validator
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 WORKER = Path(__file__).with_name("worker.py")
 ENVIRONMENT = "llamafactory"
 WHOLE = "whole"
-SETTINGS, CONSOLE = "llamafactory.yaml", "llamafactory.log"
+SETTINGS, CONSOLE, PROCESS = "llamafactory.yaml", "llamafactory.log", "worker.json"
 PATIENCE_S = 30.0
 _INTERVAL_S = 0.5
 
@@ -84,6 +85,9 @@ class FactoryRun(Lifetime):
             raise ResourceError(f"{OUT_OF_MEMORY} {plan.words()}")
         place = self.folder.stage(stage.name)
         place.mkdir(parents=True, exist_ok=True)
+        former = Identity.read(read_json(self.folder.path / PROCESS))
+        if former is not None:
+            former.kill()  # the worker of a run that was killed, should it not have noticed yet
         with paths.scratch("llamafactory") as scratch:
             job = self._job(scratch, folder, wording, conversations, questions, validator)
             job["settings"] = settings(
@@ -135,13 +139,15 @@ class FactoryRun(Lifetime):
             room=room,
             leave_out=recipe.too_long == "leave out",
         )
+        checkpoint = _newest(self.folder.stage(recipe.stages[0].name))
+        best = self.best_until(_step(checkpoint)) if checkpoint is not None else None
         job: dict[str, Any] = {
             "samples": str(scratch / "samples.jsonl"),
             "validation": "",
             "questions": "",
             "tokenized": str(scratch / "tokenized"),
-            "resume": str(_newest(self.folder.stage(recipe.stages[0].name)) or ""),
-            "best": self._best_step(),
+            "resume": str(checkpoint or ""),
+            "best": best.step if best is not None else 0,
             "stop_ids": stop_ids(folder, wording.tokenizer),
             "image_id": wording.image_id,
             "max_new_tokens": recipe.validation.max_new_tokens if recipe.validation is not None else 0,
@@ -180,14 +186,22 @@ class FactoryRun(Lifetime):
         device = "cuda" if torch.cuda.is_available() else "cpu"
         write_json(self.folder.path / "forecast.json", {"device": device, **known, "stages": stages})
 
-    def _best_step(self) -> int:
-        state = self.folder.state()
-        return state.best.step if state is not None and state.best is not None else 0
+    def best_until(self, step: int) -> Best | None:
+        """The best evaluation up to a step. Later ones are of a run that was ended, and will be made again."""
+        wanted = self.recipe.validation
+        if wanted is None:
+            return None
+        found = [line for line in self.folder.figures() if line.get("best") and line["step"] <= step]
+        if not found:
+            return None
+        return Best(found[-1]["stage"], found[-1]["step"], wanted.metric, found[-1]["evaluation"][wanted.metric])
 
     def _chosen(self, place: Path) -> Path:
         """The weights of the best evaluation; the last ones where there was none."""
-        best = place / f"checkpoint-{self._best_step()}"
-        return best if (best / WHOLE).is_file() else place
+        state = self.folder.state()
+        if state is None or state.best is None:
+            return place
+        return place / f"checkpoint-{state.best.step}"
 
 
 class _Worker:
@@ -212,8 +226,7 @@ class _Worker:
         self._folder = run.folder
         self._step = self._steps = self._started_at = 0
         self._began = self._said = time.monotonic()
-        state = run.folder.state()
-        self._best: Best | None = state.best if state is not None else None
+        self._best: Best | None = None
 
     def run(self) -> bool:
         """Train until it ends; whether it was stopped at a checkpoint."""
@@ -226,10 +239,12 @@ class _Worker:
                 env=self._environment() | where,
                 start_new_session=True,  # Ctrl-C is for this process: the worker is asked over the line
             )
+            identity = Identity.of(process.pid)
+            write_json(self._folder.path / PROCESS, identity.record() if identity is not None else {})
             try:
                 return self._follow(link, process)
             finally:
-                link.close()  # the worker writes a checkpoint and ends, if it has not ended
+                link.close()  # the worker ends, if it has not ended
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE_S)
                 _end(process)
@@ -290,6 +305,7 @@ class _Worker:
         self.versions = dict(message["versions"])
         self._step = self._started_at = int(message["step"])
         self._steps = int(message["steps"])
+        self._best = self._run.best_until(self._step)
         self._began = time.monotonic()
         self._write_state()
 
@@ -322,6 +338,7 @@ class _Worker:
             scores |= validator.scores(texts)
             self._keep(texts, step)
         wanted = scores.get(validator.wanted.metric, math.nan)
+        self._step = step
         before = self._best.value if self._best is not None else None
         higher = validator.higher_is_better
         best = math.isfinite(wanted) and (before is None or (wanted > before if higher else wanted < before))
@@ -353,7 +370,8 @@ class _Worker:
         patience = validator.wanted.patience
         if patience is None:
             return False
-        said = [line["best"] for line in self._folder.figures() if "evaluation" in line]
+        lines = self._folder.figures()
+        said = [line["best"] for line in lines if "evaluation" in line and line["step"] <= self._step]
         return len(said) > patience and not any(said[-patience:])
 
     def _write_state(self) -> None:
@@ -388,4 +406,8 @@ def _newest(folder: Path) -> Path | None:
         if not (one / WHOLE).is_file():
             shutil.rmtree(one)
     whole = [one for one in found if one.exists()]
-    return max(whole, key=lambda one: int(one.name.removeprefix("checkpoint-")), default=None)
+    return max(whole, key=_step, default=None)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))

@@ -6,9 +6,9 @@ The job says: settings (LLaMA-Factory's), samples, validation and questions (JSO
 tokenized (folder for them in LLaMA-Factory's form), output (the stage's folder), resume (a checkpoint or ""), best (the
 step of the best evaluation so far), stop_ids, image_id, max_new_tokens. What is said over the line is in link.py.
 
-A checkpoint is whole when the file ``whole`` lies in it. A worker that is asked to stop, or whose run is gone, writes a
-checkpoint and ends. Validation is by what the model writes: greedily, with Qwen2-VL's positions, which LLaMA-Factory's
-own prediction leaves out.
+A checkpoint is whole when the file ``whole`` lies in it. A worker that is asked to stop writes a checkpoint and ends;
+one whose run is gone ends at once: nobody would know how good its weights are. Validation is by what the model writes:
+greedily, with Qwen2-VL's positions, which LLaMA-Factory's own prediction leaves out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.connection import Client
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 Job = dict[str, Any]
 
@@ -37,7 +37,6 @@ class Line:
     """The worker's end of the line; only the first of several processes has one."""
 
     def __init__(self) -> None:
-        self.lost = False
         self._connection: Any = None
         if os.environ.get("RANK", "0") == "0":
             address, key = os.environ["INTERVAL_WORKER_ADDRESS"], os.environ["INTERVAL_WORKER_KEY"]
@@ -45,37 +44,38 @@ class Line:
 
     def say(self, event: str, **content: Any) -> None:
         """Tell the run something."""
-        if self._connection is not None and not self.lost:
+        if self._connection is not None:
             try:
                 self._connection.send_bytes(json.dumps({"event": event, **content}).encode())
             except OSError:
-                self.lost = True
+                alone()
 
     def stop_wanted(self) -> bool:
-        """Whether the run has asked to stop, or is gone."""
-        if self._connection is None or self.lost:
-            return self.lost
-        try:
-            if not self._connection.poll():
-                return False
-            return bool(json.loads(self._connection.recv_bytes()).get("stop"))
-        except (EOFError, OSError):
-            self.lost = True
-            return True
+        """Whether the run has asked to stop."""
+        if self._connection is None or not self._connection.poll():
+            return False
+        return bool(self._heard().get("stop"))
 
     def answer(self) -> dict[str, Any]:
         """The run's answer to an evaluation, and whether it has asked to stop meanwhile."""
         stop = False
-        while self._connection is not None and not self.lost:
-            try:
-                message = json.loads(self._connection.recv_bytes())
-            except (EOFError, OSError):
-                self.lost = True
-                break
+        while self._connection is not None:
+            message = self._heard()
             if "best" in message:
                 return {**message, "stop": stop}
             stop |= bool(message.get("stop"))
-        return {"best": False, "enough": False, "stop": True}
+        return {}  # what the first process was answered comes to the others
+
+    def _heard(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._connection.recv_bytes()))
+        except (EOFError, OSError):
+            alone()
+
+
+def alone() -> NoReturn:
+    """End at once: the run is gone."""
+    os._exit(1)
 
 
 class Memory:
@@ -217,6 +217,16 @@ class Questions:
             return plugin._preprocess_image(picture, **limits)
 
 
+def know_numbered_processors() -> None:
+    """Let checkpoints of several processes without a GPU be read: torch.load does not know the place cpu:0."""
+    import torch
+
+    def read(storage: Any, place: str) -> Any:
+        return storage if place.startswith("cpu:") else None
+
+    torch.serialization.register_package(5, lambda storage: None, read)
+
+
 def follow(job: Job, line: Line) -> Any:
     """LLaMA-Factory's callback that tells the run how far it is and does what the run wants."""
     from transformers import TrainerCallback
@@ -323,6 +333,7 @@ def main(file: str) -> int:
     line = Line()
     try:
         prepare(job)
+        know_numbered_processors()
         from llamafactory.hparams import get_train_args
         from llamafactory.model import load_tokenizer
         from llamafactory.train.tuner import run_exp
