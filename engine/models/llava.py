@@ -1,7 +1,8 @@
 """LLaVA-1.5 as transformers' own model: a CLIP tower, a perceptron and a llama or mistral, in the hf layout.
 
 Tensors are read by the names of the hub's files (``language_model.model.*``, ``vision_tower.vision_model.*``), by those
-transformers 5 writes and by those of its modules. LLaVA's original layout, without a ``text_config``, is another one.
+transformers 5 writes, with or without a ``model.`` before them, and by those of its modules. LLaVA's original layout,
+without a ``text_config``, is another one.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ STACKS = (
     configs.Stack("model.vision_tower.encoder.layers.", "vision_config"),
 )
 _MOVED = (
+    ("model.language_model.lm_head.", "lm_head."),
+    ("model.language_model.model.", "model.language_model."),
     ("language_model.lm_head.", "lm_head."),
     ("language_model.model.", "model.language_model."),
     ("language_model.", "model.language_model."),

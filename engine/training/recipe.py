@@ -272,6 +272,8 @@ class Recipe:
         (stage,) = self.stages
         if not stage.text or stage.auxiliary.any:
             raise ValueError("LLaMA-Factory learns the words of the answers and nothing else")
+        if stage.lora is not None and "connector" in stage.train:
+            raise ValueError("LLaMA-Factory puts no LoRA on the connector: leave it or 'lora' out")
         if stage.optimiser == "muon":
             raise ValueError("'optimiser': LLaMA-Factory's Muon is another one; take adamw or an 8-bit one")
         if stage.connector_learning_rate is not None:

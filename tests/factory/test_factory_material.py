@@ -143,7 +143,7 @@ quantization: nf4
 gradient_checkpointing: "on"
 llamafactory: {{flash_attn: sdpa, settings: {{use_dora: true}}}}
 stages:
-  - {{name: a, train: [language_model, connector], lora: {{rank: 8, alpha: 16}}, epochs: 3, batch_size: 2,
+  - {{name: a, train: [language_model, vision_tower], lora: {{rank: 8, alpha: 16}}, epochs: 3, batch_size: 2,
      accumulate: 8, learning_rate: 0.00005, optimiser: paged_adamw_8bit, warmup: 0, schedule: linear}}
 """
 
@@ -159,7 +159,7 @@ def test_a_recipe_is_llama_factorys_settings(data: Path, tmp_path: Path) -> None
     found = made(text)
     wanted = {
         "stage": "sft", "do_train": True, "finetuning_type": "lora", "lora_rank": 8, "lora_alpha": 16,
-        "lora_target": "all", "freeze_vision_tower": True, "freeze_multi_modal_projector": False,
+        "lora_target": "all", "freeze_vision_tower": False, "freeze_multi_modal_projector": True,
         "quantization_bit": 4, "quantization_method": "bnb", "double_quantization": True,
         "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8, "learning_rate": 0.00005,
         "num_train_epochs": 3, "lr_scheduler_type": "linear", "warmup_steps": 0, "optim": "paged_adamw_8bit",
@@ -188,6 +188,7 @@ def test_what_the_recipe_or_the_program_decides_cannot_be_set_past_them(data: Pa
     ("change", "words"),
     [
         (("name: tiny", "name: tiny\nconversation: vicuna_v1"), "'conversation' means nothing to LLaMA-Factory"),
+        (("vision_tower]", "connector]"), "puts no LoRA on the connector"),
         (("paged_adamw_8bit", "muon"), "Muon is another one"),
         (("warmup: 0", "connector_learning_rate: 1"), "one learning rate"),
         (("flash_attn: sdpa", "image_min_pixels: 600000"), "image_min_pixels is more than image_max_pixels"),
@@ -220,7 +221,7 @@ def test_the_preview_shows_what_is_learnt_and_the_memory_is_planned(model: Path,
     document = factory_runs.recipe(model, data)
     plain = forecast(read_recipe(factory_runs.write(tmp_path / "a", document)))[0]
     wide = forecast(read_recipe(factory_runs.write(tmp_path / "b", document | {"stages": [
-        document["stages"][0] | {"train": ["language_model", "connector", "vision_tower"]}]})))[0]  # fmt: skip
+        document["stages"][0] | {"train": ["language_model", "vision_tower"]}]})))[0]  # fmt: skip
     whole = forecast(read_recipe(factory_runs.write(tmp_path / "c", document | {"stages": [
         {key: value for key, value in document["stages"][0].items() if key != "lora"}]})))[0]  # fmt: skip
     assert 0 < plain.learning < wide.learning < whole.learning and plain.needed < whole.needed and plain.fits
