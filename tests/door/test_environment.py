@@ -170,7 +170,7 @@ def test_ctrl_c_stops_pip_and_leaves_nothing_marked(made: Path, start: Any) -> N
 
 def test_two_starts_at_once_do_not_install_twice(made: Path, start: Any) -> None:
     fcntl = pytest.importorskip("fcntl")
-    with (made / "launch.py").open("rb") as door:
+    with (made / "requirements.txt").open("rb") as door:  # what is installed is what is locked
         fcntl.flock(door, fcntl.LOCK_EX)
         command = [base_python(), str(made / "launch.py"), "train"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

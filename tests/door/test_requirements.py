@@ -22,7 +22,9 @@ INDIRECT = {  # used without an import of ours, and by whom
 }
 OWN = ("engine", "app", "trainer_ui", "serving")
 TOOLS = {"ruff", "mypy", "types-pyyaml", "import-linter", "pytest", "pytest-xdist"}
-ELSEWHERE = {"radeval": "requirements-radeval.txt"}  # imported in an environment of its own
+FACTORY = "requirements-llamafactory.txt"
+ELSEWHERE = {"radeval": "requirements-radeval.txt", "llamafactory": FACTORY, "datasets": FACTORY}
+"""Imported in an environment of its own."""
 
 
 def imported(*folders: Path) -> dict[str, Path]:

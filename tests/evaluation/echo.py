@@ -31,7 +31,7 @@ class Echo:
         self, name: str, *, fails: IntervalError | None = None, after: int = 0, hold: Path | None = None, **info: Any
     ) -> None:
         values = dict.fromkeys(ModelInfo.__dataclass_fields__, "x") | {"dtype": "float32", "quantization": "none"}
-        said = {"sha256": name * 4, "name": name, "parameters": 1, "demonstration": False}
+        said = {"sha256": name * 4, "name": name, "parameters": 1, "demonstration": False, "served": ""}
         self.info = ModelInfo(**(values | said | info))
         self.answered = 0
         self._fails, self._after, self._hold = fails, after, hold

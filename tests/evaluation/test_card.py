@@ -22,7 +22,7 @@ class Oracle:
 
     def __init__(self, folder):
         self.info = SimpleNamespace(
-            sha256="0" * 64, name="oracle", demonstration=True, dtype="float32", quantization="none"
+            served="", sha256="0" * 64, name="oracle", demonstration=True, dtype="float32", quantization="none"
         )
         self.asked = 0
         self.texts = {}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.datasets.libra import About, Answer, Reference
 from engine.evaluation.scoring import Evaluation
-from engine.evaluation.statistics import Patients, mean
+from engine.evaluation.statistics import Patients, mean, share
 from engine.evaluation.subgroups import AGES, NOT_STATED, Study, age_band, parts
 
 COUNT = 40
@@ -49,11 +49,12 @@ def test_a_part_has_the_scores_of_its_studies_alone() -> None:
 
 
 def test_few_patients_have_no_interval() -> None:
-    found = parts(Evaluation(REFERENCES, {}).tally(ANSWERS), STUDIES, ("ROUGE-L",))
+    found = parts(Evaluation(REFERENCES, {}).tally(ANSWERS), STUDIES, ("finding_f1_micro",))
     few = next(part for part in found if part.name == "under 18")
     many = next(part for part in found if part.name == "PA")
-    assert few.patients < 10 and few.scores["ROUGE-L"].low is None and "fewer than 10" in few.scores["ROUGE-L"].note
-    assert many.patients >= 10 and many.scores["ROUGE-L"].low is not None
+    assert few.patients < 10 and few.scores["finding_f1_micro"].low is None
+    assert "fewer than 10" in few.scores["finding_f1_micro"].note
+    assert many.patients >= 10 and many.scores["finding_f1_micro"].low is not None
 
 
 def test_what_nothing_is_known_of_is_left_out() -> None:
@@ -73,13 +74,13 @@ def test_every_age_has_one_band(years: float) -> None:
 
 def test_a_share_of_none_or_all_has_the_bound_that_its_patients_leave_open() -> None:
     patients = Patients([str(number) for number in range(90)])
-    none = patients.score(mean([0.0] * 90))
+    none = patients.score(share([0.0] * 90))
     assert (none.value, none.low) == (0, 0)
     assert none.high == pytest.approx(100 * (1 - 0.025 ** (1 / 90)))  # Clopper and Pearson: 4.02 %
     assert none.high == pytest.approx(4.016, abs=0.01)
-    everyone = patients.score(mean([1.0] * 90))
+    everyone = patients.score(share([1.0] * 90))
     assert everyone.high == 100 and everyone.low == pytest.approx(100 - none.high)
-    repeated = Patients([str(number // 9) for number in range(90)]).score(mean([0.0] * 90))
+    repeated = Patients([str(number // 9) for number in range(90)]).score(share([0.0] * 90))
     assert repeated.high is not None and none.high is not None and repeated.high > 3 * none.high
     same = patients.score(mean([0.5] * 90))
     assert (same.low, same.high) == (None, None) and "no interval" in same.note
