@@ -4,6 +4,9 @@ Format, lint, types, the floors of the engine, then the tests: several at once, 
 the other. Everything runs even when something before it failed; the exit status is 0 only if all of it passed.
 Arguments after -- go to pytest, e.g. `test -- tests/imaging -x`.
 
+`test --llamafactory` runs the tests that train through LLaMA-Factory, and no others. It makes LLaMA-Factory's
+environment first, once: about 7 GB and some minutes.
+
 On Debian as root the programs that the tests need are installed first. Elsewhere a test whose program is missing is
 skipped and says so; where the environment variable CI is set, such a skip is a failure.
 """
@@ -22,7 +25,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import paths
+from engine import environment, paths
 
 # Debian package -> a program or file that it brings. The one list of what tests need beyond Python.
 DEBIAN_PACKAGES = {
@@ -32,6 +35,9 @@ DEBIAN_PACKAGES = {
     "wordnet-base": "/usr/share/wordnet/data.noun",
 }
 
+
+SUITES = ("tests", "browser", "llamafactory")
+"""The steps that are pytest's."""
 
 NO_TESTS = 5
 """pytest's exit status where none of the tests it was asked for is of this step."""
@@ -78,17 +84,20 @@ class Counts:
 def register(parser: argparse.ArgumentParser) -> None:
     """The options of ``test``."""
     parser.add_argument("--all", action="store_true", help="add the tests marked slow, which take minutes each")
+    parser.add_argument("--llamafactory", action="store_true", help="only the tests that train through LLaMA-Factory")
     parser.add_argument("pytest", nargs="*", metavar="-- ARGUMENT", help="arguments for pytest")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run all checks; 0 if every one passed, else 1."""
     install_programs()
+    if args.llamafactory:
+        environment.beside("llamafactory").make()
     # Not in the data folder: what is told apart by lying inside or outside of the project has to lie outside.
     with tempfile.TemporaryDirectory(prefix="interval-test-") as made:
         scratch = Path(made)
         cache = paths.home() / "cache"
-        environment = {
+        variables = {
             **os.environ,
             "RUFF_CACHE_DIR": str(cache / "ruff"),
             "MYPY_CACHE_DIR": str(cache / "mypy"),
@@ -96,13 +105,13 @@ def run(args: argparse.Namespace) -> int:
             "OMP_NUM_THREADS": "1",
         }
         python = sys.executable
-        which = "not nothing" if args.all else "not slow"
+        left_out = [*([] if args.all else ["slow"]), *([] if args.llamafactory else ["llamafactory"])]
 
         def tests(name: str, kind: str, *more: str) -> list[str]:
             return [
                 *(python, "-m", "pytest", "-o", f"cache_dir={cache / 'pytest'}"),
                 *(f"--basetemp={scratch / name}", f"--junitxml={scratch / name}.xml", "--durations=10"),
-                *("-m", f"{kind} and {which}", *more, *args.pytest),
+                *("-m", " and ".join([kind, *(f"not {marker}" for marker in left_out)]), *more, *args.pytest),
             ]
 
         commands = {
@@ -113,11 +122,13 @@ def run(args: argparse.Namespace) -> int:
             "tests": tests("tests", "not browser", "-n", str(workers()), "--dist", "loadfile"),
             "browser": tests("browser", "browser"),
         }
-        steps = [_step(name, command, environment) for name, command in commands.items()]
-        counts = Counts.read(scratch / "tests.xml") + Counts.read(scratch / "browser.xml")
+        if args.llamafactory:
+            commands = {"llamafactory": tests("llamafactory", "llamafactory")}
+        steps = [_step(name, command, variables) for name, command in commands.items()]
+        counts = sum((Counts.read(scratch / f"{name}.xml") for name in commands if name in SUITES), Counts(0, 0, 0))
     print()
     for step in steps:
-        print(f"{step.name:8} {'passed' if step.passed else 'FAILED'} {step.seconds:7.1f} s")
+        print(f"{step.name:12} {'passed' if step.passed else 'FAILED'} {step.seconds:7.1f} s")
     print(counts, flush=True)
     return 0 if all(step.passed for step in steps) and counts.passed else 1
 
@@ -155,5 +166,5 @@ def _step(name: str, command: list[str], environment: dict[str, str]) -> Step:
     print(f"== {name}", flush=True)
     started = time.monotonic()
     done = subprocess.run(command, cwd=paths.PROJECT, env=environment, stdin=subprocess.DEVNULL)
-    passed = done.returncode in (0, NO_TESTS if name in ("tests", "browser") else 0)
+    passed = done.returncode in (0, NO_TESTS if name in SUITES else 0)
     return Step(name, passed, time.monotonic() - started)

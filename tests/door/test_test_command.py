@@ -54,10 +54,10 @@ def test_every_step_runs_and_any_failure_counts(
 
     monkeypatch.setattr(command.subprocess, "run", run)
     monkeypatch.setattr(command, "install_programs", lambda: None)
-    assert command.run(argparse.Namespace(all=True, pytest=["-k", "door"])) == status
+    assert command.run(argparse.Namespace(all=True, llamafactory=False, pytest=["-k", "door"])) == status
     assert len(called) == 6
-    assert called[-1][-4:] == ["-m", "browser and not nothing", "-k", "door"]
-    assert called[-2][-2:] == ["-k", "door"] and "not browser and not nothing" in called[-2]
+    assert called[-1][-4:] == ["-m", "browser and not llamafactory", "-k", "door"]
+    assert called[-2][-2:] == ["-k", "door"] and "not browser and not llamafactory" in called[-2]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "28 passed, 6 failed, 6 skipped"
     assert [line.split()[1] for line in lines[-7:-1]] == ["FAILED" if step == failing else "passed" for step in order]
@@ -115,3 +115,22 @@ def test_a_missing_tool_is_a_skip_here_and_a_failure_in_ci(
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert closing in done.stdout.splitlines()[-1]
     assert (done.returncode == 1) == bool(ci)
+
+
+def test_what_trains_through_llama_factory_is_a_step_of_its_own(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Its environment is made first; nothing else is run."""
+    done: list[Any] = []
+
+    def run(words: list[str], **options: Any) -> SimpleNamespace:
+        done.append(words)
+        for option in words:
+            if option.startswith("--junitxml="):
+                Path(option.split("=", 1)[1]).write_text('<testsuite errors="0" failures="0" skipped="0" tests="2"/>')
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    monkeypatch.setattr(command, "install_programs", lambda: None)
+    monkeypatch.setattr(command.environment.Environment, "make", lambda one: done.append(one.owner))
+    assert command.run(argparse.Namespace(all=False, llamafactory=True, pytest=[])) == 0
+    assert done[0] == "LLaMA-Factory" and len(done) == 2
+    assert done[1][-2:] == ["-m", "llamafactory and not slow"]
