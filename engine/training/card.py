@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from engine.models.record import RADIOGRAPHS
+
 TEXT = """---
 {front}
 ---
@@ -43,7 +45,7 @@ def card(made: Mapping[str, Any], *, name: str, license: str) -> str:
     """The card (Markdown) of the model that ``made`` (training.json) describes."""
     recipe = made["recipe"]
     base = made.get("base")
-    front: dict[str, Any] = {"library_name": "interval", "tags": ["chest-radiograph"]}
+    front: dict[str, Any] = {"library_name": "interval", "tags": _tags(recipe.get("modalities"))}
     if license:
         front["license"] = license
     if base:
@@ -73,6 +75,13 @@ def card(made: Mapping[str, Any], *, name: str, license: str) -> str:
         versions=", ".join(f"{library} {number}" for library, number in made["versions"].items()),
         terms=_terms(license, base),
     )
+
+
+def _tags(modalities: str | Sequence[str] | None) -> list[str]:
+    """What the model reads: chest radiographs, unless its recipe names other modalities."""
+    named = [modalities] if isinstance(modalities, str) else modalities or ()
+    others = [word.lower() for word in named if word.upper() not in RADIOGRAPHS]
+    return others if named and len(others) == len(named) else ["chest-radiograph"]
 
 
 def _stages(recipe: Mapping[str, Any], stages: Mapping[str, Any]) -> str:

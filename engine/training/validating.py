@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.evaluation.answering import answer
 from engine.evaluation.scoring import Evaluation
 from engine.evaluation.validation import Metric, metric
 from engine.models.libra import LoadedLibra
+from engine.models.record import RADIOGRAPHS
 from engine.training.recipe import Validation
 
 log = logging.getLogger(__name__)
@@ -28,19 +29,29 @@ log = logging.getLogger(__name__)
 LOSS = "loss"
 SHOWN = ("BLEU4", "ROUGE-L", "Temporal_entity_score", "finding_f1_micro", "progression_accuracy",
          "prior_hallucination_rate", "missed_comparison_rate")  # fmt: skip
-"""Scores that every evaluation gives besides the one that decides."""
+"""Scores of reports of chest radiographs that every evaluation gives besides the one that decides."""
+
+SHOWN_OF_OTHERS = ("BLEU4", "ROUGE-L")
+"""Of texts about other images: what reads findings and comparisons would find none, and call that right."""
+
+SHOWN_OF_ANSWERS = ("vqa_score", "vqa_closed_accuracy", "vqa_open_f1", "vqa_open_recall")
+"""Of short answers to questions."""
 
 
 class Validator:
     """Held-out questions with their references, and the figure that says which weights are best.
+
+    Args:
+        modalities: DICOM modalities of the images.
 
     Raises:
         DatasetError: the questions cannot be used, or have no references.
         UsageError: an unknown metric.
     """
 
-    def __init__(self, wanted: Validation) -> None:
+    def __init__(self, wanted: Validation, modalities: Collection[str] = RADIOGRAPHS) -> None:
         self.wanted = wanted
+        self._modalities = frozenset(map(str.upper, modalities))
         self.questions = read_questions(wanted.questions, wanted.images)[: wanted.limit]
         references = read_references(wanted.questions)
         self.references: dict[str, Reference] = {q.id: references[q.id] for q in self.questions if q.reference}
@@ -79,11 +90,17 @@ class Validator:
         return {question.id: found[question.id] for question in self.questions}
 
     def scores(self, texts: Mapping[str, str]) -> dict[str, float]:
-        """The deciding score and SHOWN, as far as they are defined for these studies."""
+        """The deciding score and those that are shown, as far as they are defined for these studies."""
         answers = {key: Answer(key, "", text, "", "") for key, text in texts.items()}
-        sheet = Evaluation(self.references, {}).score(answers, intervals=False).scores
+        evaluation = Evaluation(self.references, {})
+        shown: tuple[str, ...] = SHOWN
+        if evaluation.task == "vqa":
+            shown = SHOWN_OF_ANSWERS
+        elif self._modalities.isdisjoint(RADIOGRAPHS):
+            shown = SHOWN_OF_OTHERS
+        sheet = evaluation.score(answers, intervals=False, wanted=shown).scores
         found: dict[str, float] = {}
-        for name in SHOWN:
+        for name in shown:
             value = sheet[name].value if name in sheet else None
             if value is not None and math.isfinite(value):
                 found[name] = value

@@ -76,7 +76,8 @@ class FactoryRun(Lifetime):
         assert recipe.start is not None and recipe.llamafactory is not None
         folder, wording = look_at(recipe.start, recipe.llamafactory)
         conversations = [sample for file in recipe.samples for sample in read_training(file, recipe.images)]
-        validator = Validator(recipe.validation) if recipe.validation is not None else None
+        modalities = recipe.modalities or folder.modalities
+        validator = Validator(recipe.validation, modalities) if recipe.validation is not None else None
         questions = validator.questions if validator is not None else ()
         if validator is not None and recipe.shared_patients == "refuse":
             refuse_shared_patients(conversations, validator.learnt())

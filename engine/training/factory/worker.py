@@ -248,6 +248,9 @@ def follow(job: Job, line: Line) -> Any:
             versions = {name: version(name) for name in LIBRARIES}
             line.say("begin", step=state.global_step, steps=state.max_steps, versions=versions)
 
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            args.do_eval &= not self.stopped  # LLaMA-Factory's last evaluation: one that is resumed has not ended
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             if logs and "loss" in logs:
                 figures = {name: value for name, value in logs.items() if isinstance(value, int | float)}
