@@ -64,7 +64,11 @@ def _fields(
 ) -> None:
     """Fields in two columns; what is long takes both."""
     factory = content.get("llamafactory") is not None
-    shown = [one for one in settings if recipe_settings.shown(one, learns, lora, validated, factory)]
+    shown = [
+        recipe_settings.worded(one, factory)
+        for one in settings
+        if recipe_settings.shown(one, learns, lora, validated, factory)
+    ]
     columns: list[Any] = []
     for setting in shown:
         place = recipe_settings.at(setting, stage)

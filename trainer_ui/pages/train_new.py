@@ -92,7 +92,9 @@ def _yaml() -> None:
 
 
 def _start(text: str) -> None:
-    faults = recipes.faults(text)
+    faults, lacks = recipes.faults(text), _through_factory(text) and not setting_up.ready()
+    if lacks:
+        _set_up()
     if faults:
         st.markdown("**It cannot be started yet**")
         st.markdown("\n".join(f"- {literal(fault.says)}" for fault in faults))
@@ -100,9 +102,7 @@ def _start(text: str) -> None:
             if st.button(f"Allow {literal(str(folder))}", key=f"allow-{folder}"):
                 places.allow(str(folder))
                 st.rerun()
-        return
-    if recipes.read(text).llamafactory is not None and not setting_up.ready():
-        _set_up()
+    if faults or lacks:
         return
     for stage in recipes.amount(recipes.read(text)):
         st.markdown(literal(_amount(stage)))
@@ -112,6 +112,10 @@ def _start(text: str) -> None:
     st.code(runs.command(text), language=None, wrap_lines=True)
     check = recipe_checks.look(text)
     st.fragment(_check, run_every=EVERY_S if check.state == "running" else None)(text, check.state)
+
+
+def _through_factory(text: str) -> bool:
+    return recipes.value(recipes.document(text), ("llamafactory",)) is not None
 
 
 def _set_up() -> None:

@@ -265,9 +265,21 @@ def _recipe(run: Run) -> None:
         st.code(text, language="yaml")
     else:
         st.caption("Its recipe is here as soon as it begins.")
+    settings = run_figures.factory_settings(run.path)
+    if settings:
+        st.caption("LLaMA-Factory's settings that come of it. The data they name is prepared for the run and not kept.")
+        st.code(settings, language="yaml")
 
 
 def _console(run: Run) -> None:
+    _printed(run)
+    words = run_figures.factory_words(run.path)
+    if words:
+        st.caption("What LLaMA-Factory prints")
+        st.code(words, language=None, wrap_lines=True, height=CONSOLE_HEIGHT)
+
+
+def _printed(run: Run) -> None:
     if not run.job:
         st.caption("It was started outside the studio: what it prints is where it was started.")
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -67,7 +67,7 @@ WHAT = (
     ),
     Setting(
         ("samples",), "Training file",
-        "The radiographs with their reports that the model learns from.",
+        "The images with their reports, captions or answers that the model learns from.",
         "training",
     ),
     Setting(
@@ -213,6 +213,39 @@ ADVANCED_STAGE = (
             default=200),
 )  # fmt: skip
 
+FACTORYS: Mapping[Place, Mapping[str, Any]] = {
+    ("train",): {
+        "help": "Parts that do not learn stay exactly as they are. With little data of your own: the language model, "
+        "by LoRA; the vision tower as well where the images are of a kind it does not know. The connector can learn "
+        "only where LoRA is off.",
+        "options": {
+            "connector": "Connector: hands the image over",
+            "language_model": "Language model: writes the answer",
+            "vision_tower": "Vision tower: sees the image",
+        },
+    },
+    ("lora",): {
+        "label": "What learns does so by LoRA",
+        "help": "Small matrices beside the layers learn, and the model's own weights stay as they are: far less "
+        "memory, less is forgotten, and the result is an adapter of some MB. Off: all weights of these parts learn.",
+    },
+    ("lora", "rank"): {
+        "help": "How much the matrices can hold: 8 to 16 for some hundred captions or questions, 64 to 128 for many "
+        "thousand.",
+    },
+    ("batch_size",): {"label": "Samples at once"},
+    ("accumulate",): {
+        "help": "The weights change after so many batches: this times the samples at once is what a step learns from. "
+        "It takes no memory, so a small GPU takes few at once and gathers more. 16 in all is a good beginning.",
+    },
+    ("epochs",): {"help": "How often every sample is gone through. More than three to five only with very few."},
+    ("optimiser",): {
+        "options": {"adamw": "AdamW", "adamw_8bit": "AdamW, 8 bits", "paged_adamw_8bit": "AdamW, 8 bits, paged"}
+    },
+}
+"""What is said otherwise of a setting where LLaMA-Factory trains, by its place: LoRA is on every part that learns, a
+connector compares nothing, and not every optimiser is there."""
+
 ELSEWHERE = {
     "stages": "a stage has a form of its own",
     "images": "goes with the training file that is chosen",
@@ -270,6 +303,12 @@ def shown(setting: Setting, parts: object, lora: bool, validated: bool, factory:
     if factory and setting.foreign:
         return False
     return needs[setting.needs] and (setting.place != ("lora",) or "language_model" in learns)
+
+
+def worded(setting: Setting, factory: bool) -> Setting:
+    """A setting in the words of whoever trains."""
+    said = FACTORYS.get(setting.place) if factory else None
+    return replace(setting, **said) if said else setting
 
 
 def plainly(number: float) -> str:

@@ -38,6 +38,10 @@ _PATHS: tuple[Place, ...] = (
     ("validation", "questions"),
     ("validation", "images"),
 )
+_OF_LIBRAS: tuple[Place, ...] = (("conversation",), ("projector",))
+_OF_LIBRAS_STAGES = ("connector_learning_rate",)
+"""Settings that mean nothing to LLaMA-Factory and have no field where it trains."""
+
 _SAY_MUCH = ("llamafactory",)
 """Mappings that say something even when there is nothing in them."""
 
@@ -112,12 +116,23 @@ def changed(text: str, place: Place, new: Any) -> str:
 
 
 def with_start(text: str, model: Path) -> str:
-    """The recipe with another model to start from, and whoever trains models of its kind. Raises as ``changed``."""
+    """The recipe with another model to start from, and whoever trains models of its kind.
+
+    What LLaMA-Factory has no use for is taken out where it is to train. Raises as ``changed``.
+    """
     text = changed(text, ("start",), spoken(model))
+    if not start_models.is_factorys(whole(spoken(model))):
+        return changed(text, ("llamafactory",), None)
     content = document(text) or {}
-    if start_models.is_factorys(whole(spoken(model))):
-        return text if content.get("llamafactory") is not None else changed(text, ("llamafactory",), {})
-    return changed(text, ("llamafactory",), None)
+    if content.get("llamafactory") is None:
+        text = changed(text, ("llamafactory",), {})
+    stages = content.get("stages")
+    numbers = range(len(stages)) if isinstance(stages, list) else ()
+    foreign = *_OF_LIBRAS, *(("stages", number, key) for number in numbers for key in _OF_LIBRAS_STAGES)
+    for place in foreign:
+        if value(content, place) is not None:
+            text = changed(text, place, None)
+    return text
 
 
 def with_training(text: str, file: Path, images: Path) -> str:
@@ -156,10 +171,9 @@ def faults(text: str) -> tuple[Fault, ...]:
     except UsageError as error:
         matched = _FAULTS.match(str(error))
         parts = matched[1].split("; ") if matched else [str(error)]
-        return tuple(Fault(f"{part[:1].upper()}{part[1:].removesuffix('.')}.") for part in parts)
-    found: list[Fault] = []
-    if recipe.start is not None and not recipe.start.is_dir():
-        found.append(Fault(f"There is no model {spoken(recipe.start)}. Choose one that is installed."))
+        said = [Fault(f"{part[:1].upper()}{part[1:].removesuffix('.')}.") for part in parts]
+        return (*_no_start(value(document(text), ("start",))), *said)
+    found: list[Fault] = [*_no_start(str(recipe.start) if recipe.start is not None else None)]
     for path in _named(recipe):
         if path.exists() and not places.inside(path):
             folder = path.resolve() if path.is_dir() else path.resolve().parent
@@ -242,6 +256,13 @@ def free(name: str) -> Path:
     """Where a recipe of this name would be written: nothing is ever overwritten."""
     files = (root() / f"{name}{'' if number == 1 else f'-{number}'}.yaml" for number in count(1))
     return next(file for file in files if not file.exists())
+
+
+def _no_start(named: object) -> tuple[Fault, ...]:
+    """That the model to start from is not there, where it is not."""
+    if not isinstance(named, str) or not named or whole(named).is_dir():
+        return ()
+    return (Fault(f"There is no model {spoken(whole(named))}. Choose one that is installed."),)
 
 
 def _named(recipe: Recipe) -> Sequence[Path]:

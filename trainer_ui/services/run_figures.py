@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from engine.jobs import console
 from engine.training import curves, run_folder
 from engine.training.run_folder import RunFolder
 from trainer_ui.services import recipe_settings, recipes
@@ -33,9 +34,11 @@ _FILES = {
     "projector": "the connector alone",
     "stages": "checkpoints, and the best weights",
     "validation": "what was answered at each validation",
-    "log.jsonl": "the figures of every step",
+    "log.jsonl": "its figures along the steps",
     "samples.jsonl": "reports written at each validation",
     "recipe.yaml": "the recipe",
+    "llamafactory.yaml": "the settings that LLaMA-Factory was given",
+    "llamafactory.log": "what LLaMA-Factory has printed",
     "data.json": "hashes of the files it learnt from",
     "curves.svg": "its curves as a picture",
 }
@@ -232,6 +235,19 @@ def recipe_text(path: Path) -> str:
         return RunFolder(path).recipe.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def factory_settings(path: Path) -> str:
+    """The settings LLaMA-Factory was given, as YAML; "" for a run that it does not train, or has not begun."""
+    try:
+        return (path / "llamafactory.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def factory_words(path: Path) -> str:
+    """The end of what LLaMA-Factory has printed; "" where there is nothing."""
+    return console.tail(path / "llamafactory.log")
 
 
 def thinned(points: Points, most: int = MOST_POINTS) -> Points:
