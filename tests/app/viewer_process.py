@@ -41,12 +41,15 @@ DROP = """(files) => {
 
 
 @contextmanager
-def viewer(home: Path, *options: str, start: tuple[str, ...] = START) -> Iterator[str]:
-    """The running viewer; gives its address, ends it as Ctrl-C would, and insists on a clean end."""
+def viewer(home: Path, *options: str, start: tuple[str, ...] = START, project: Path = PROJECT) -> Iterator[str]:
+    """The running viewer; gives its address, ends it as Ctrl-C would, and insists on a clean end.
+
+    ``project`` is where the program lies.
+    """
     environment = os.environ | {"INTERVAL_HOME": str(home), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, *start, "--no-browser", *options],
-        cwd=PROJECT,
+        cwd=project,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.datasets.ct_phantoms import write_slices
 from engine.datasets.splitting import Shares
 
 TESTS = Path(__file__).resolve().parents[1]
+PROJECT = TESTS.parent
 sys.path[:0] = [str(TESTS / "models"), str(TESTS / "models" / "golden")]
 
 import tiny_multimodal  # noqa: E402
@@ -37,6 +39,16 @@ def llava(folder: Path) -> Path:
 def slices(folder: Path, patients: int = 16, size: int = 84) -> Path:
     """CT slices with captions (train.json, validation.jsonl, test.jsonl) and questions (questions-...); the folder."""
     write_slices(folder, patients, size=size, seed=5, shares=Shares(0.2, 0.2))
+    return folder
+
+
+def project(folder: Path) -> Path:
+    """The program once more, with a folder of installed models of its own that holds none."""
+    for part in ("app", "engine", "serving", "trainer_ui"):
+        shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (PROJECT / "launch.py", *PROJECT.glob("requirements*.txt")):
+        shutil.copy2(file, folder / file.name)
+    (folder / "models").mkdir()
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 120_000
@@ -20,11 +21,11 @@ START = "import sys; from engine.cli import main; sys.exit(main(['studio', *sys.
 QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 
-def start(home: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
-    """A running studio and its address."""
+def start(home: Path, *options: str, project: Path = PROJECT) -> tuple[subprocess.Popen[str], str]:
+    """A running studio and its address; ``project`` is where the program lies."""
     process = subprocess.Popen(
         [sys.executable, "-c", START, "--no-browser", *options],
-        cwd=PROJECT,
+        cwd=project,
         env=os.environ | {"INTERVAL_HOME": str(home), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
@@ -86,6 +87,20 @@ class Screen:
         """Type into a field and leave it."""
         self.page.get_by_label(label).fill(value)
         self.page.get_by_label(label).press("Tab")
+
+    def enter(self, setting: str, value: str) -> None:
+        """Type into the field of a recipe's setting and leave it."""
+        field = self.page.locator(f".st-key-set-{setting} input")
+        field.fill(value)
+        field.press("Tab")
+
+    def choose(self, setting: str, words: str) -> None:
+        """Choose from the list of a recipe's setting by a part of the words."""
+        field = self.page.locator(f".st-key-set-{setting} input")
+        field.click()
+        field.fill(words)
+        self.page.get_by_role("option", name=words).first.click()
+        expect(field).to_have_value(re.compile(re.escape(words)))
 
     def until(self, sign: Locator, act: Callable[[], None]) -> None:
         """Do it again until the sign is there: a table that is just being drawn anew takes no click."""

@@ -17,7 +17,7 @@ from engine.jobs.job import State
 from trainer_ui.services import recipes, run_figures, runs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +36,6 @@ def nothing_left(home: Path) -> Iterator[None]:
         queue.kill(job.id)
 
 
-def fill(page: Page, setting: str, value: str) -> None:
-    """Type into the field of a setting and leave it."""
-    field = page.locator(f".st-key-set-{setting} input")
-    field.fill(value)
-    field.press("Tab")
-
-
-def choose(page: Page, setting: str, words: str) -> None:
-    """Choose from the list of a setting by a part of the words."""
-    from playwright.sync_api import expect
-
-    field = page.locator(f".st-key-set-{setting} input")
-    field.click()
-    field.fill(words)
-    page.get_by_role("option", name=words).first.click()
-    expect(field).to_have_value(re.compile(words.replace("/", ".")))
-
-
 def test_a_run_from_the_form_to_its_model(
     opened: Browser, home: Path, nothing_left: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -68,8 +50,8 @@ def test_a_run_from_the_form_to_its_model(
         page = screen.page
         screen.go("train")
         screen.press("Fill in the form")
-        choose(page, "samples", "train/train.json")
-        choose(page, "validation-questions", "held-out/eval.jsonl")
+        screen.choose("samples", "train/train.json")
+        screen.choose("validation-questions", "held-out/eval.jsonl")
         page.get_by_text("More settings").click()
         for setting, value in (
             ("name", "tiny"),
@@ -81,7 +63,7 @@ def test_a_run_from_the_form_to_its_model(
             ("validation-max_new_tokens", "12"),
             ("threads", "1"),
         ):
-            fill(page, setting, value)
+            screen.enter(setting, value)
         expect(page.get_by_text("8 samples, 2 a step, 40 steps, 5 validations.")).to_be_visible()
 
         # A reload loses nothing that was entered; the check says that it can be started.

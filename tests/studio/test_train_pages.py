@@ -258,6 +258,20 @@ def test_a_run_is_shown_by_its_address(open_page: Open, made: Path) -> None:
     assert links(page) == {"Next: evaluate it": f"run={made.name}", "Next: export it": f"run={made.name}"}
 
 
+def test_a_run_through_llama_factory_shows_its_settings_and_words(open_page: Open, made: Path) -> None:
+    before = open_page(addresses.TRAIN, run=made.name)
+    assert "LLaMA-Factory" not in text(before)
+    (made / "llamafactory.yaml").write_text("lora_rank: 8\n")
+    (made / "llamafactory.log").write_text("\n".join(f"line {number}" for number in range(1000)))
+    page = open_page(addresses.TRAIN, run=made.name)
+    assert "LLaMA-Factory's settings that come of it." in text(page) and "What LLaMA-Factory prints" in text(page)
+    assert any(code.value.strip() == "lora_rank: 8" for code in page.code)
+    (words,) = [code.value for code in page.code if code.value.endswith("line 999")]
+    assert "line 1\n" not in words, "the end of it"
+    listed = next(table.value for table in page.dataframe if "What" in table.value)
+    assert {"llamafactory.yaml", "llamafactory.log"} <= set(listed["Name"])
+
+
 def test_another_validation_is_chosen_and_read(open_page: Open, made: Path) -> None:
     page = open_page(addresses.TRAIN, run=made.name)
     chooser = page.selectbox(key=f"validation-{made.name}")
