@@ -34,9 +34,11 @@ def test_options_of_the_launcher_are_in_the_readme_and_in_its_help(project: Path
 
 def test_ci_runs_what_the_readme_tells_developers_to_run(project: Path) -> None:
     script = (project / ".ci" / "run").read_text(encoding="utf-8")
-    lines = [line for line in script.splitlines() if line and not line.startswith("#")]
-    assert lines == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "exec python3 launch.py test"]
-    assert "python launch.py test" in (project / "README.md").read_text(encoding="utf-8")
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    run = [line.removeprefix("exec ") for line in script.splitlines() if "launch.py" in line]
+    assert run == ["python3 launch.py test", "python3 launch.py test --llamafactory"]
+    assert all(line.replace("python3", "python") in readme for line in run)
+    assert "set -euo pipefail" in script
 
 
 def test_the_changelog_knows_this_version(project: Path) -> None:

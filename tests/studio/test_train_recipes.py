@@ -14,6 +14,7 @@ import tiny_runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.cli import main
 from engine.cli import train as train_command
 from engine.errors import UsageError
 from engine.training import recipe as format_of
@@ -187,6 +188,16 @@ def test_a_preset_is_whole_but_for_its_files(preset: recipes.Preset, home: Path)
     samples = recipes.value(content, ("samples",))
     assert samples.startswith(str(home)), "the data folder is where this machine has it"
     assert all("no file" in fault.says or "no model" in fault.says for fault in recipes.faults(text))
+
+
+def test_a_preset_finds_the_images_of_the_set_it_names(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A set that was split from another one says where its images are; they are not beside it."""
+    films = tiny_runs.phantoms(tmp_path_factory) / "train"
+    shares = ["--validation", "0.3", "--test", "0.2"]
+    assert main(["data", "split", str(films / "train.json"), "--output", str(home / "data" / "site-c"), *shares]) == 0
+    (preset,) = [one for one in recipes.presets() if one.key == "demo-site-c"]
+    recipe = recipes.read(recipes.from_preset(preset))
+    assert recipe.images == films and recipe.validation is not None and recipe.validation.images == films
 
 
 def test_every_fault_is_told_by_itself(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -16,7 +16,11 @@ from trainer_ui.pages import data_image_texts, data_set, data_signed
 from trainer_ui.services import datasets, preparing
 
 FORMS = {"training": ("sample to train on", "samples to train on"), "questions": ("question", "questions")}
-SITES: dict[preparing.Site, str] = {"a": "Site A", "b": "Site B: other exposure, wording and frequencies"}
+SITES: dict[preparing.Site, str] = {
+    "a": "Site A: what the demonstration model has learnt from",
+    "b": "Site B: other exposure, wording and frequencies",
+    "c": "Site C: an old film system, and reports in a style of the house",
+}
 SPLITS: dict[preparing.Split, str] = {"train": "to train on", "test": "to be examined on: unseen sizes and phrases"}
 SECTIONS: dict[preparing.Section, str] = {
     "findings": "Findings",

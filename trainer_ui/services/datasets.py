@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from engine import paths
 from engine.errors import InputError, UsageError
-from engine.jobs import queue
+from engine.jobs import files, queue
 from engine.jobs.job import State
 from trainer_ui.services import kept
 
@@ -99,9 +99,15 @@ def found() -> tuple[DataSet, ...]:
         if maker is not None and maker.state is not State.DONE:
             state = "being made" if maker.active else "unfinished"
         if files or state == "being made":
-            images = Path(known.get(folder.name, {}).get("images") or folder)
+            images = Path(known.get(folder.name, {}).get("images") or _image_folder(folder))
             sets[folder.name] = DataSet(folder.name, folder, files, images, _newest(files), True, state)
     return tuple(sets[name] for name in sorted(sets, key=str.casefold))
+
+
+def _image_folder(folder: Path) -> Path:
+    """Where the images are of a set that was split by a command: its split.json says it; else beside it."""
+    said = (files.read(folder / "split.json") or {}).get("image_folder")
+    return folder / said if isinstance(said, str) else folder
 
 
 def fresh(name: str) -> Path:

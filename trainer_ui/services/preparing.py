@@ -17,7 +17,7 @@ MOST_TURNS = 20
 QUESTION_FILES = ("mimic_pair_questions.csv", "train.json", "valid.json", "test.json")
 """Those of Medical-Diff-VQA and of MIMIC-CXR-VQA."""
 
-Site = Literal["a", "b"]
+Site = Literal["a", "b", "c"]
 Split = Literal["train", "test"]
 Section = Literal["findings", "impression", "both"]
 Views = Literal["frontal", "lateral", "all"]

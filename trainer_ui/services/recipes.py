@@ -213,14 +213,14 @@ def spoken(path: Path) -> str:
 
 
 def from_preset(preset: Preset) -> str:
-    """A preset's text for this machine: its files are looked for in the data folder, wherever that is."""
+    """A preset's text for this machine: its files are looked for in the data folder, their images where those are."""
     text = preset.text
     content = document(text) or {}
     for place in _PATHS:
         named = value(content, place)
         if isinstance(named, str) and named.startswith("saves/"):
             text = changed(text, place, spoken(paths.home() / named.removeprefix("saves/")))
-    return _without_output(text)
+    return _without_output(_with_images(text))
 
 
 def from_run(recipe: Path) -> str:
@@ -271,6 +271,18 @@ def _named(recipe: Recipe) -> Sequence[Path]:
     single = (recipe.start, recipe.projector, recipe.images, held_out.questions if held_out else None)
     some = [path for path in (*single, held_out.images if held_out else None) if path is not None]
     return [*recipe.samples, *recipe.truth, *some]
+
+
+def _with_images(text: str) -> str:
+    """The text with the folders of the images, where its files are of data sets that say so."""
+    folders = {file.path.resolve(): data.images for data in datasets.found() for file in data.files}
+    content = document(text) or {}
+    samples, questions = value(content, ("samples",)), value(content, ("validation", "questions"))
+    if isinstance(samples, str) and whole(samples).resolve() in folders:
+        text = with_training(text, whole(samples), folders[whole(samples).resolve()])
+    if isinstance(questions, str) and whole(questions).resolve() in folders:
+        text = with_validation(text, whole(questions), folders[whole(questions).resolve()])
+    return text
 
 
 def _without_output(text: str) -> str:
