@@ -8,6 +8,7 @@ forecast for the rest of the stage.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -25,6 +26,9 @@ SPARE = 0.9
 
 PROCESS = {"cpu": 480_000_000, "cuda": 0}
 """Bytes the libraries take; on a GPU PyTorch's allocator does not count its own."""
+
+FACTORYS_PROCESS = {"cpu": 590_000_000, "cuda": 0}
+"""The same of LLaMA-Factory's."""
 
 KEPT = {"cpu": 2.1, "cuda": 1.15}
 """Times the activations' bytes: what the allocator keeps of tensors that are gone. Measured on the CPU with batches of
@@ -81,8 +85,10 @@ class Counts:
         )
 
 
-def planned(counts: Counts, stage: Stage, sizes: Sizes, *, checkpointing: bool) -> int:
-    """Bytes a step takes at most, before any was made.
+def planned(
+    counts: Counts, stage: Stage, sizes: Sizes, *, checkpointing: bool, process: Mapping[str, int] = PROCESS
+) -> int:
+    """Bytes a step takes at most, before any was made; ``process``: what the libraries take by themselves.
 
     A llama layer keeps about 14 vectors of its width and 4 of its inner width a position for the way back; with
     checkpointing its input alone, and one layer's activations at a time. Logits are computed where something is learnt,
@@ -93,7 +99,7 @@ def planned(counts: Counts, stage: Stage, sizes: Sizes, *, checkpointing: bool) 
     activations = layer + sizes.layers * inputs if checkpointing else sizes.layers * layer
     logits = sizes.learnt * sizes.vocabulary * (sizes.value + 3 * 4) if stage.text else 0
     worked_with = KEPT[sizes.device] * (activations + logits)
-    return int(PROCESS[sizes.device] + counts.weights + counts.learning * (4 + STATES[stage.optimiser]) + worked_with)
+    return int(process[sizes.device] + counts.weights + counts.learning * (4 + STATES[stage.optimiser]) + worked_with)
 
 
 class Watch:

@@ -24,7 +24,7 @@ from engine.models.recognition import ModelFolder, examine
 from engine.models.tokens import IMAGE_TEXT, IMAGE_TOKEN
 from engine.models.wording import Wording
 from engine.training.labels import label, label_whole, learnt_text
-from engine.training.memory import SPARE, Counts, Sizes, planned
+from engine.training.memory import FACTORYS_PROCESS, PROCESS, SPARE, Counts, Sizes, planned
 from engine.training.recipe import Factory, Recipe, Stage
 
 LONGEST = 64
@@ -235,6 +235,7 @@ def forecast(recipe: Recipe) -> list[Forecast]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     value = 2 if recipe.dtype == "bfloat16" or (recipe.dtype == "auto" and device.type == "cuda") else 4
     room = free(device)
+    process = PROCESS if recipe.llamafactory is None else FACTORYS_PROCESS
     found = []
     for stage in recipe.stages:
         sizes = Sizes(
@@ -249,11 +250,11 @@ def forecast(recipe: Recipe) -> list[Forecast]:
             device=device.type,
         )
         counts = reader.counts(stage, value, recipe.quantization)
-        plain = planned(counts, stage, sizes, checkpointing=False)
+        plain = planned(counts, stage, sizes, checkpointing=False, process=process)
         twice = recipe.gradient_checkpointing == "on" or (
             recipe.gradient_checkpointing == "auto" and plain > SPARE * room
         )
-        needed = planned(counts, stage, sizes, checkpointing=True) if twice else plain
+        needed = planned(counts, stage, sizes, checkpointing=True, process=process) if twice else plain
         found.append(Forecast(stage.name, needed, room, twice, counts.learning, longest.positions))
     return found
 
