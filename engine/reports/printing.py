@@ -9,7 +9,7 @@ a name is printed as it stands.
 from __future__ import annotations
 
 import io
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from reportlab.lib.colors import HexColor
@@ -86,13 +86,20 @@ class _Wide(Paragraph):  # type: ignore[misc]
     def __init__(self, text: str, style: ParagraphStyle) -> None:
         super().__init__(typeface.markup(text, style.fontName), style)
         self._literal = text
+        self._measure = cache(partial(typeface.width, size=style.fontSize, font=style.fontName))
 
     def wrap(self, width: float, height: float) -> Any:
         """The lines for this width."""
-        style = self.style
-        lines = broken(self._literal, width, partial(typeface.width, size=style.fontSize, font=style.fontName))
-        self.frags = Paragraph("<br/>".join(typeface.markup(line, style.fontName) for line in lines), style).frags
+        self.frags = self._broken(width).frags
         return super().wrap(width, height)
+
+    def split(self, width: float, height: float) -> Any:
+        """The lines that fit on the page and the others, which stay as they are."""
+        return self._broken(width).split(width, height)
+
+    def _broken(self, width: float) -> Paragraph:
+        lines = broken(self._literal, width, self._measure)
+        return Paragraph("<br/>".join(typeface.markup(line, self.style.fontName) for line in lines), self.style)
 
 
 def to_pdf(document: ReportDocument) -> bytes:

@@ -60,6 +60,18 @@ def test_long_chinese_text_stays_within_the_page() -> None:
     assert max(line.count("肺") for line in lines) * 8 < 60
 
 
+@pytest.mark.usefixtures("font")
+def test_a_chinese_paragraph_goes_on_on_the_next_page_and_loses_nothing() -> None:
+    words = "".join(f"第{number}条，双肺纹理增多紊乱。" for number in range(260))
+    pages = PdfReader(io.BytesIO(to_pdf(replace(CHINESE, sections=(("Findings", (words,)),))))).pages
+    texts = ["".join(page.extract_text().split()) for page in pages]
+    assert len(pages) > 1 and all("第" in text for text in texts[:2])
+    said = "".join(texts)
+    assert said.count("肺") == 260 and said.count("紊") == 260
+    starts = [line[0] for page in pages for line in page.extract_text().split("\n") if "肺" in line]
+    assert not set(starts) & set("，。")
+
+
 def test_without_a_typeface_it_is_refused_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
