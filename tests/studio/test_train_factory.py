@@ -123,5 +123,5 @@ def test_the_form_has_the_words_of_who_trains(open_page: Open, models: Path) -> 
     page.selectbox(key="set-start").set_value(recipes.spoken(models / "qwen")).run()
     parts, optimisers, lora = said()
     assert parts[0] == "Connector: hands the image over" and "Muon" not in optimisers
-    assert lora == "What learns does so by LoRA"
+    assert lora == "These parts learn by LoRA"
     assert "LLaMA-Factory puts no LoRA on the connector" in text(page)

@@ -19,7 +19,7 @@ COLOURS = ("#56b4e9", "#e69f00", "#2fb894", "#f0e442", "#e07b39", "#cc79a7", "#d
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [1, 0], [7, 3], [2, 2], [9, 3, 2, 3])
 STAR = "M0,-1L.23,-.32L.95,-.31L.38,.12L.59,.81L0,.4L-.59,.81L-.38,.12L-.95,-.31L-.23,-.32Z"
 _LEGEND = {"orient": "top", "title": None, "labelLimit": 420, "columns": 3, "symbolType": "stroke", "symbolSize": 500}
-_ACROSS = {"grid": False, "tickMinStep": 1, "tickCount": 8, "format": "~s"}
+_ACROSS = {"grid": False, "tickMinStep": 1, "tickCount": 8, "format": ",d"}
 _UP = {"tickCount": 5, "format": ".6~g"}
 ALONE = 3
 """A curve of so few points shows them, because a line of them would hardly be seen."""

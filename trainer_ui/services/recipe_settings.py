@@ -225,7 +225,7 @@ FACTORYS: Mapping[Place, Mapping[str, Any]] = {
         },
     },
     ("lora",): {
-        "label": "What learns does so by LoRA",
+        "label": "These parts learn by LoRA",
         "help": "Small matrices beside the layers learn, and the model's own weights stay as they are: far less "
         "memory, less is forgotten, and the result is an adapter of some MB. Off: all weights of these parts learn.",
     },
