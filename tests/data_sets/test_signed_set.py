@@ -153,8 +153,16 @@ def test_what_is_left_out_is_told_with_the_reason(desk: Desk) -> None:
         desk.signed(lost := desk.film(6), None, *DRAFT, review=reject(0)).id: NO_IMAGE,
         desk.signed(desk.film(8), None, *DRAFT, review=edit(0, "左侧积液，2024年3月12日王医生阅片。")).id: NOT_ENGLISH,
         desk.signed(desk.film(9), None, *DRAFT, review=reject(1), context="患者张三，住院号12345。").id: NOT_ENGLISH,
+        # Among English words as well: nothing tells such a name from a word.
+        desk.signed(desk.film(10), None, *DRAFT, review=edit(0, "Effusion, seen by 王小明.")).id: NOT_ENGLISH,
+        desk.signed(desk.film(11), None, *DRAFT, review=edit(0, "Small effusion, as Иванов has said.")).id: NOT_ENGLISH,
     }  # fmt: skip
-    good = desk.signed(desk.film(7), None, *DRAFT, review=reject(1))
+    good = desk.signed(
+        desk.film(7, PatientID="78", PatientName="王^小明"),
+        None,
+        *DRAFT,
+        review=edit(0, "Small effusion of 王小明, type β, 5 µm, 3 cm²."),
+    )
     desk.records.image_file(lost).unlink()
     made = written(desk, min_changes=1)
     assert {each.report: each.reason for each in made.left_out} == reports

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -39,7 +40,6 @@ from engine.drafting.question import INSTRUCTIONS, OWN_WORDING
 from engine.errors import DatasetError, RecordsError, UnreadableFile, UsageError
 from engine.imaging import Reader, to_pil
 from engine.records import Records, StoredImage
-from engine.reports.language import ENGLISH, written_in
 
 FORMAT = "interval-from-signed-1"
 
@@ -60,6 +60,7 @@ METHOD = (
 
 _HEADERS = r"FINDINGS|IMPRESSION|INDICATION|HISTORY|COMPARISON|TECHNIQUE|CONCLUSION|RECOMMENDATION"
 _HEADER = re.compile(rf"(?<!\w)({_HEADERS}|{_HEADERS.title()})S?\s*:\s*")
+_GREEK_SIGN = re.compile("(?<![\u0370-\u03ff])[\u0370-\u03ff](?![\u0370-\u03ff])")
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,10 @@ def _add(work: _Work, report: Signed, choice: Choice, names: Pseudonyms, records
     detail, known = report.detail, report.known
     patient = detail.patient
     days = names.days(patient.issuer, patient.id)
-    put, signed = question(detail), section_of(report.signature.text, detail.report.section)
-    if _foreign(put) or _foreign(signed):
+    asked = scrub(question(detail), known, days)
+    answer = scrub(section_of(report.signature.text, detail.report.section), known, days)
+    if _foreign(asked.text) or _foreign(answer.text):
         raise _Refused(NOT_ENGLISH)
-    asked, answer = scrub(put, known, days), scrub(signed, known, days)
     if not re.search(r"\w", answer.text.replace("_", "")):
         raise _Refused(NO_ANSWER)
     remains = left(f"{asked.text}\n{answer.text}", known)
@@ -184,11 +185,18 @@ def _add(work: _Work, report: Signed, choice: Choice, names: Pseudonyms, records
 
 
 def _foreign(text: str) -> bool:
-    """Whether there are words of Chinese or of another script in it, beside those that ask for the language."""
+    """Whether there is a word of another script than Latin in it, beside those that ask for the language.
+
+    Names of a script whose words nobody here can tell apart would stay unseen. A Greek letter by itself is a sign.
+    """
     for wording in (INSTRUCTIONS, *OWN_WORDING.values()):
         for words in wording.values():
             text = text.replace(words, "")
-    return written_in(text) != ENGLISH and any(map(str.isalpha, text))
+    return any(map(_of_another_script, filter(str.isalpha, _GREEK_SIGN.sub("", text))))
+
+
+def _of_another_script(letter: str) -> bool:
+    return letter > "\xff" and not unicodedata.name(letter, "").startswith("LATIN")
 
 
 def _sum(texts: Sequence[Scrubbed]) -> Counter[str]:
