@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import httpx
 
+from engine.errors import ModelError
 from engine.remote.address import Address
 
 CONNECT_S = 10.0
@@ -64,7 +65,7 @@ class Transport:
     timeout_s: float = TIMEOUT_S
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
-        """Ask and wait for the whole answer. Raises Unanswered."""
+        """Ask and wait for the whole answer. Raises Unanswered, and ModelError for a key that can be none."""
         with _faults(), httpx.Client(**self._how()) as client:
             request = self._request(client, method, path, body)
             with _open(client.send(request, stream=True)) as answer:
@@ -77,7 +78,7 @@ class Transport:
         """Ask for an answer in pieces: the bytes as they come, or one Reply where it is not status 200.
 
         More than ``largest`` bytes are not read. Whoever closes it, or cancels the task, closes the connection. Raises
-        Unanswered.
+        as ``send``.
         """
         with _faults():
             async with httpx.AsyncClient(**self._how()) as client:
@@ -110,6 +111,8 @@ class Transport:
             "User-Agent": "Interval",
         }
         if secret := os.environ.get(self.key, "").strip():
+            if not (secret.isascii() and secret.isprintable()):
+                raise ModelError(f"What the environment variable {self.key} holds is no key: it has odd characters.")
             headers["Authorization"] = f"Bearer {secret}"
         data = None if body is None else json.dumps(body).encode()
         if data is not None:

@@ -474,6 +474,17 @@ def test_a_key_is_sent_and_never_told(
     assert "secret-key" not in written and "Phantom" not in written and "127.0.0.1" not in written
 
 
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "first\nsecond"])
+def test_what_can_be_no_key_is_said_and_not_told(server: Server, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, key)
+    with pytest.raises(ModelError, match=KEY) as caught:
+        load(server.url)
+    link: BaseException | None = caught.value
+    while link is not None:
+        assert "schl" not in str(link) and "second" not in str(link)
+        link = link.__cause__ or link.__context__
+
+
 def test_a_certificate_nobody_knows(server: Server) -> None:
     """Plain HTTP behind an https address is no server of ours."""
     with pytest.raises(ModelError):
