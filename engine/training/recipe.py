@@ -33,6 +33,7 @@ DECIDED = frozenset({
     "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "learning_rate",
     "weight_decay", "warmup_ratio", "warmup_steps", "lr_scheduler_type", "num_train_epochs", "max_steps", "optim",
     "seed", "data_seed", "use_cpu", "eval_strategy", "eval_steps", "save_strategy", "save_steps", "save_total_limit",
+    "save_only_model",
     "load_best_model_at_end", "metric_for_best_model", "early_stopping_steps", "compute_accuracy", "logging_steps",
     "logging_strategy", "report_to", "plot_loss", "push_to_hub", "hub_model_id", "hub_token", "use_swanlab",
     "ray_run_name", "export_dir", "hf_hub_token", "ms_hub_token", "om_hub_token", "disable_tqdm",
