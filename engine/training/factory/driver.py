@@ -14,7 +14,6 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -248,7 +247,9 @@ class _Worker:
                 link.close()  # the worker ends, if it has not ended
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE_S)
-                _end(process)
+                if identity is not None:
+                    identity.kill()  # with what it has started, which several processes put into sessions of their own
+                process.wait()
 
     def _command(self) -> list[str]:
         factory = self._run.recipe.llamafactory
@@ -387,17 +388,6 @@ def _error(kind: str, message: str, console: Path) -> Exception:
         return ResourceError(OUT_OF_MEMORY)
     log.error("LLaMA-Factory failed with %s", kind)
     return InputError(f"LLaMA-Factory cannot train this ({kind}: {message[:300]}). All that it said is in {console}.")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Make sure that it, and what it has started, is gone."""
-    if process.poll() is None:
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, 9)
-        process.wait()
 
 
 def _newest(folder: Path) -> Path | None:

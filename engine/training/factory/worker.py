@@ -268,7 +268,7 @@ def follow(job: Job, line: Line) -> Any:
             line.say("step", step=state.global_step, memory_bytes=self.memory.peak)
             control.should_log |= state.global_step >= state.max_steps
             if agreed(line.stop_wanted(), args.device) and state.global_step < state.max_steps:
-                self._stop(control)
+                self._stop(args, state, control)
 
         def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
             if state.global_step == self.evaluated:  # LLaMA-Factory evaluates once more at the end
@@ -283,11 +283,11 @@ def follow(job: Job, line: Line) -> Any:
             reply = shared(line.answer())
             if reply["best"]:
                 self.best = state.global_step
-                control.should_save = True
+                self._save(args, state, control)
             if reply["enough"]:
                 control.should_training_stop = True
             if reply["stop"] and state.global_step < state.max_steps:
-                self._stop(control)
+                self._stop(args, state, control)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not args.should_save:
@@ -300,9 +300,14 @@ def follow(job: Job, line: Line) -> Any:
                     shutil.rmtree(output / f"checkpoint-{step}")
             line.say("saved", step=state.global_step)
 
-        def _stop(self, control: Any) -> None:
-            self.stopped = True
-            control.should_save = control.should_training_stop = True
+        def _stop(self, args: Any, state: Any, control: Any) -> None:
+            self.stopped = control.should_training_stop = True
+            self._save(args, state, control)
+
+        def _save(self, args: Any, state: Any, control: Any) -> None:
+            """Ask for a checkpoint, unless there is one: a kill while it is written over would tear what is whole."""
+            whole = Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE
+            control.should_save |= not whole.exists()
 
     return Follow()
 
