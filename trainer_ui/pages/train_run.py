@@ -276,7 +276,13 @@ def _console(run: Run) -> None:
     words = run_figures.factory_words(run.path)
     if words:
         st.caption("What LLaMA-Factory prints")
-        st.code(words, language=None, wrap_lines=True, height=CONSOLE_HEIGHT)
+        _words(words)
+
+
+def _words(printed: str) -> None:
+    """What a program has printed, at its end."""
+    with st.container(height=CONSOLE_HEIGHT, border=False, autoscroll=True):
+        st.code(printed, language=None, wrap_lines=True)
 
 
 def _printed(run: Run) -> None:
@@ -286,7 +292,7 @@ def _printed(run: Run) -> None:
     details = jobs.details(run.job)
     if details.why and run.where != "interrupted":
         st.markdown(details.why)
-    st.code(details.tail or "It has printed nothing yet.", language=None, wrap_lines=True, height=CONSOLE_HEIGHT)
+    _words(details.tail or "It has printed nothing yet.")
     st.caption("The command")
     st.code(details.command, language=None, wrap_lines=True)
     if run.begun:

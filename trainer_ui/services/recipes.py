@@ -194,6 +194,8 @@ def amount(recipe: Recipe) -> tuple[Amount, ...]:
         steps = math.ceil(stage.epochs * steps_of_epoch)
         every = recipe.validation.every if recipe.validation is not None else None
         validations = steps // every if every else math.ceil(stage.epochs)
+        if recipe.llamafactory is not None and every:
+            validations = math.ceil(steps / every)  # LLaMA-Factory validates at the end besides
         if recipe.validation is None or not stage.text:
             validations = 0
         found.append(Amount(stage.name, samples, stage.batch_size * stage.accumulate, steps, validations))
