@@ -25,6 +25,9 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 NEW = ""
 AS_NAMED = "As its name suggests"
 CONSENT = "Images and questions of patients may leave this machine for this address"
+ONE_ALONE = "(address, added, allowed) => [allowed && address.trim() === (added || '').split('#')[0]]"
+"""What is allowed for the address of the server that is chosen is not allowed for another that is written over it."""
+
 EXPLAINED = (
     "A model that is too large for this machine can run in another program that speaks OpenAI's protocol (vLLM and "
     "others). Images, questions and the clinical context are sent to it."
@@ -75,6 +78,8 @@ class _Events:
         lists = [form.added, model, form.said]
         opened.expand(self._on_opened, None, form.added, **QUIET)
         form.added.input(self._on_chosen, form.added, [*form.described, form.said], **QUIET)
+        address, *_, consent = form.described
+        address.change(None, [address, form.added, consent], consent, js=ONE_ALONE, **QUIET)
         form.attempt.click(self._on_waiting, None, form.said, **QUIET).then(
             self._on_try, form.described, form.said, **last
         )

@@ -34,7 +34,10 @@ def test_a_server_is_added_tried_and_drafts(
         page.click("#ivp-servers-save")
         expect(said).to_contain_text("It is not used until images may leave for it.")
 
+        # What is ticked for one address is not said of the next.
+        page.check("#ivp-servers-consent input")
         page.fill("#ivp-servers-address input, #ivp-servers-address textarea", server.url)
+        expect(page.locator("#ivp-servers-consent input")).not_to_be_checked()
         page.fill("#ivp-servers-model input, #ivp-servers-model textarea", "")
         page.click("#ivp-servers-try")
         expect(said).to_contain_text("answered a question about two test pictures")
