@@ -323,11 +323,7 @@ def permit(address: Address, allow_remote: bool) -> None:
 
 def leaving(address: Address) -> str:
     """What must be said before images are sent to this address."""
-    what = "Images and questions"
-    if address.local:
-        return f"{what} are sent to the program that listens at {address.place} on this machine."
-    open_to_all = "" if address.encrypted else " over a connection that is not encrypted"
-    return f"{what} LEAVE THIS MACHINE: they are sent to {address.place}{open_to_all}."
+    return address.leaving("Images and questions")
 
 
 def _chosen(address: Address, listed: Sequence[Listed] | None, name: str) -> Listed:

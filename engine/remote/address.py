@@ -52,6 +52,13 @@ class Address:
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
 
+    def leaving(self, what: str) -> str:
+        """The sentence that must be said before ``what`` ("Images and questions") is sent there."""
+        if self.local:
+            return f"{what} are sent to the program that listens at {self.place} on this machine."
+        open_to_all = "" if self.encrypted else " over a connection that is not encrypted"
+        return f"{what} LEAVE THIS MACHINE: they are sent to {self.place}{open_to_all}."
+
 
 def is_address(word: str) -> bool:
     """Whether a word names a server, and not a folder."""

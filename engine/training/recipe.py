@@ -170,7 +170,8 @@ class Factory:
         image_max_pixels, image_min_pixels: what a picture is shrunk or enlarged to before the model's own processing.
             They are stored with the result, and drafting does the same.
         flash_attn: how attention is computed.
-        processes: on one machine, each with a GPU.
+        processes: on one machine, each with a GPU. More than one listen on ports while they train (torchrun's): only
+            in a network where everybody is trusted.
         settings: anything else of LLaMA-Factory's, as it stands in its own files (enable_liger_kernel, use_dora,
             loraplus_lr_ratio, neftune_noise_alpha, deepspeed, ...).
     """

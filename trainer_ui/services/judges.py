@@ -79,14 +79,8 @@ def at(folder: Path) -> Judge:
 def address(url: str) -> Told:
     """What is to be said of an address. Raises UsageError where it is none."""
     one = endpoint.address(url)
-    if one.local:
-        return Told(
-            True,
-            f"{_WHAT} are sent to the program that listens at {one.place} on this machine. Whether that program sends "
-            "them on cannot be seen from here.",
-        )
-    how = "" if one.scheme == "https" else " over a connection that is not encrypted"
-    return Told(False, f"{_WHAT} LEAVE THIS MACHINE: they are sent to {one.place}{how}.")
+    unseen = " Whether that program sends them on cannot be seen from here." if one.local else ""
+    return Told(one.local, one.leaving(_WHAT) + unseen)
 
 
 def remembered() -> Judge | None:

@@ -85,11 +85,7 @@ class Endpoint:
     @property
     def warning(self) -> str:
         """What must be said before it is asked."""
-        place, what = self._address.place, "Questions, reference answers and answers"
-        if self._address.local:
-            return f"{what} are sent to the program that listens at {place} on this machine."
-        open_to_all = "" if self._address.encrypted else " over a connection that is not encrypted"
-        return f"{what} LEAVE THIS MACHINE: they are sent to {place}{open_to_all}."
+        return self._address.leaving("Questions, reference answers and answers")
 
     def reply(self, messages: Sequence[Message]) -> str:
         """What the judge says. Raises Declined where the server refuses this text, ModelError where it refuses all."""

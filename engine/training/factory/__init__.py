@@ -2,7 +2,8 @@
 
 What is learnt is decided here and given to LLaMA-Factory as token ids with labels and as pictures, so that a model is
 asked in the viewer exactly what it was taught; LLaMA-Factory brings the loop, the adapters, the memory savers and the
-several GPUs. Its web pages and its API are never started, and nothing listens on a port.
+several GPUs. Its web pages and its API are never started, and nothing listens on a port; only several processes
+(``processes``) find one another by torchrun's ports, which are open to the network as long as they train.
 
     settings    a recipe as LLaMA-Factory's settings
     material    conversations as ids and labels, pictures as files
