@@ -7,6 +7,7 @@ folder the command is started in. This module reads text; it loads neither image
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -48,9 +49,23 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _language(word: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})?", word):
+        raise ValueError(f"{word!r} is no language; 'en' and 'zh' are")
+    return word
+
+
+def _modality(word: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,8}", word):
+        raise ValueError(f"{word!r} is no DICOM modality; 'CT' and 'DX' are")
+    return word
+
+
 ExistingFile = Annotated[Path, AfterValidator(_existing)]
 OneOrMore = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 Files = Annotated[tuple[ExistingFile, ...], OneOrMore]
+Languages = Annotated[tuple[Annotated[str, AfterValidator(_language)], ...], OneOrMore]
+Modalities = Annotated[tuple[Annotated[str, AfterValidator(_modality)], ...], OneOrMore]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -235,8 +250,8 @@ class Recipe:
     gradient_checkpointing: Literal["auto", "on", "off"] = "auto"
     threads: Count | None = None
     license: str = ""
-    modalities: Annotated[tuple[str, ...], OneOrMore] = ()
-    languages: Annotated[tuple[str, ...], OneOrMore] = ()
+    modalities: Modalities = ()
+    languages: Languages = ()
     llamafactory: Factory | None = None
     demonstration: bool | None = None
 
