@@ -22,7 +22,7 @@ from typing import Any
 
 from engine.datasets import splitting
 from engine.datasets.json_list import read_list
-from engine.datasets.libra import IMAGE_TEXT, MARKER, About, TrainingSample, inside
+from engine.datasets.libra import FINDINGS, IMAGE_TEXT, IN_CHINESE, MARKER, About, TrainingSample, inside
 from engine.datasets.split_files import Tally
 from engine.datasets.splitting import Shares
 from engine.datasets.tables import OFTEN, Faults, Told, open_text
@@ -30,12 +30,14 @@ from engine.errors import DatasetError, UsageError
 
 INSTRUCTIONS = {
     "en": (
+        FINDINGS,
         "Describe this image.",
         "Describe this image in detail: modality, organs, and anything abnormal with its place and size.",
         "What does this image show?",
         "Please describe this image in English and give your diagnostic conclusion.",
     ),
     "zh": (
+        f"{FINDINGS}\n{IN_CHINESE}",
         "请描述这幅图像。",
         "请详细描述这幅图像：成像方式、器官，以及异常的位置和大小。",
         "这幅图像显示了什么？",

@@ -34,6 +34,12 @@ IMAGE_TEXT = layouts.IMAGE_TEXT
 MARKER = f"{IMAGE_TEXT}\n"
 """How the first question of a training sample begins."""
 
+FINDINGS = "Provide a detailed description of the findings in the radiology image."
+"""Libra's question for the findings, and what a draft is asked for; sets that are made here teach it."""
+
+IN_CHINESE = "请用简体中文书写。"
+"""What a draft in Chinese is asked for besides, on a line of its own."""
+
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 Row = TypeVar("Row")
 

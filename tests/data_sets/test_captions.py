@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from engine.cli import data
 from engine.datasets.captions import INSTRUCTIONS, MARKED, NO_CAPTION, NO_IMAGE, NO_PATIENT, READ, chosen, convert
+from engine.datasets.ct_phantoms import wording
 from engine.datasets.libra import MARKER, read_questions, read_training
 from engine.datasets.splitting import Shares
+from engine.drafting.question import Asking, ask
 from engine.errors import DatasetError, UsageError
 
 ENGLISH = "The image is an axial CT scan of the chest with a nodule in the left lung."
@@ -150,3 +152,10 @@ def test_the_command_says_that_patients_are_not_known(
     assert data.run(parser.parse_args([*words, str(tmp_path / "b"), "--patient", r"^(p\d+)_", "--json"])) == 0
     said = capsys.readouterr()
     assert "parted one by one" not in said.err and json.loads(said.out)["patients"] == 6
+
+
+def test_what_the_viewer_asks_is_among_what_is_taught() -> None:
+    """Else a model would be asked for its first draft in words it has never seen."""
+    for language in ("en", "zh"):
+        question, _ = ask(Asking(language=language), str, "qwen2-vl")
+        assert question in INSTRUCTIONS[language] and question in wording.INSTRUCTIONS[language]

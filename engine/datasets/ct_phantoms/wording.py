@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from engine.datasets.ct_phantoms.sampling import PLACES, Lesion, Level, Organ, Slice
+from engine.datasets.libra import FINDINGS, IN_CHINESE
 
 Language = Literal["en", "zh"]
 LANGUAGES: dict[str, tuple[Language, ...]] = {"en": ("en",), "zh": ("zh",), "en+zh": ("en", "zh")}
@@ -20,11 +21,13 @@ LANGUAGES: dict[str, tuple[Language, ...]] = {"en": ("en",), "zh": ("zh",), "en+
 
 INSTRUCTIONS: dict[Language, tuple[str, ...]] = {
     "en": (
+        FINDINGS,
         "Describe this image.",
         "Describe this CT slice: what is seen, and where anything abnormal lies.",
         "What does this image show? Name the organs and any lesion with its place and size.",
     ),
     "zh": (
+        f"{FINDINGS}\n{IN_CHINESE}",
         "请描述这幅图像。",
         "请描述这幅CT图像：可见哪些结构，异常位于何处？",
         "这幅图像显示了什么？请指出器官以及病灶的位置和大小。",

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engine.datasets.libra import About
+from engine.datasets.libra import FINDINGS, About
 from engine.datasets.phantoms.model import Case, Film, FindingTruth, Site
 from engine.datasets.phantoms.picture import coarse_masks, render, show
 from engine.datasets.phantoms.sampling import sample_case
@@ -31,7 +31,6 @@ from engine.datasets.phantoms.sites import SITE_A
 from engine.datasets.phantoms.visits import visits
 from engine.errors import UsageError
 
-QUESTION = "Provide a detailed description of the findings in the radiology image."
 SEEDS_PER_SET = 1_000_000
 """Case seeds of a set start at its own seed times this, so that sets of different seeds share no patient."""
 
@@ -119,9 +118,9 @@ def prompt(case: Case) -> str:
     """The question of a case: with the clinical context for most, without it for some."""
     kind = np.random.default_rng([case.seed, 51]).random()
     if kind < 0.25:
-        return QUESTION
+        return FINDINGS
     label = "Indication" if kind < 0.65 else "History"
-    return f"{QUESTION} Following clinical context: {label}: {case.indication}"
+    return f"{FINDINGS} Following clinical context: {label}: {case.indication}"
 
 
 def png(pixels: np.ndarray) -> bytes:
