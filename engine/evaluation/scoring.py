@@ -9,7 +9,8 @@ the prior (``metadata.prior`` is "none") must not compare, a dummy prior counts 
 What reads a text by rules or with English words reads English alone: Temporal Entity F1, findings, sides, changes and
 comparisons count the studies whose reference has English in it (where there is no reference: whose answer has), METEOR
 and the scorers that need a checkpoint those that are in English altogether. How many that are is said; where there are
-none, so is why there is no score.
+none, so is why there is no score. An answer in another language to a reference in English finds nothing; what it
+compares nobody here can read, so that Temporal Entity F1 and the rates of comparisons leave it out, which is said.
 
 What is counted of each study is a `Tally`: scores, differences, scores of a part of the studies and of a single one are
 all made of it.
@@ -324,8 +325,11 @@ class Evaluation:
         if not_alone and self._references:
             yield FOR_ENGLISH_ALONE.format(not_alone, len(ids))
         other = sum(in_english(text) and not in_english(answers[i].text) for i, text in zip(ids, told, strict=True))
-        if other:
-            yield f"{other} answers to studies in English are in another language: they count as finding nothing."
+        if other and self.task == "report":
+            yield (
+                f"{other} answers to studies in English are in another language: they count as finding nothing, and "
+                "Temporal Entity F1 and the rates of comparisons leave them out."
+            )
 
     def _how(self) -> str:
         """What the texts are compared with, and how."""

@@ -117,6 +117,18 @@ def test_an_answer_in_another_language_finds_nothing_and_is_not_praised_for_what
     assert sheet.scores["prior_hallucination_rate"].value is None
     assert sheet.scores["Temporal_entity_score"].value is None if "Temporal_entity_score" in sheet.scores else True
     assert any(note.startswith("1 answers to studies in English are in another language") for note in sheet.notes)
+    short = Evaluation({"e": Reference("No.")}, {}, task="vqa").score({"e": Answer("e", "", "没有。", "", "m")})
+    assert not any("another language" in note for note in short.notes)  # nothing is looked for in short answers
+
+
+def test_of_answers_in_another_language_it_is_said_what_leaves_them_out() -> None:
+    pairs = {"a": ("The effusion is worse.", "积液增多。"), "b": ("Stable edema.", "Stable edema.")}
+    sheet = sheet_of(pairs, has_prior=True).score(answers(pairs))
+    assert sheet.scores["finding_f1_micro"].studies == 2
+    for key in ("Temporal_entity_score", "missed_comparison_rate"):
+        assert sheet.scores[key].studies == 1, key
+    (said,) = [note for note in sheet.notes if "another language" in note]
+    assert "Temporal Entity F1 and the rates of comparisons leave them out" in said
 
 
 def test_cases_in_chinese_have_scores_of_their_words_and_no_faults() -> None:
