@@ -190,7 +190,8 @@ def amount(recipe: Recipe) -> tuple[Amount, ...]:
         return ()
     found = []
     for stage in recipe.stages:
-        steps_of_epoch = max(1, math.ceil(math.ceil(samples / stage.batch_size) / stage.accumulate))
+        at_once = stage.batch_size * (recipe.llamafactory.processes if recipe.llamafactory is not None else 1)
+        steps_of_epoch = max(1, math.ceil(math.ceil(samples / at_once) / stage.accumulate))
         steps = math.ceil(stage.epochs * steps_of_epoch)
         every = recipe.validation.every if recipe.validation is not None else None
         validations = steps // every if every else math.ceil(stage.epochs)
@@ -198,7 +199,7 @@ def amount(recipe: Recipe) -> tuple[Amount, ...]:
             validations = math.ceil(steps / every)  # LLaMA-Factory validates at the end besides
         if recipe.validation is None or not stage.text:
             validations = 0
-        found.append(Amount(stage.name, samples, stage.batch_size * stage.accumulate, steps, validations))
+        found.append(Amount(stage.name, samples, at_once * stage.accumulate, steps, validations))
     return tuple(found)
 
 
