@@ -20,7 +20,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from typing import Any
@@ -39,13 +39,18 @@ class Link:
         threading.Thread(target=self._accept, name="worker's line", daemon=True).start()
 
     def _accept(self) -> None:
-        with suppress(OSError, EOFError, AuthenticationError):  # nobody came before the line was closed
-            self._connection = self._listener.accept()
-        self._come.set()
+        while not self._come.is_set():
+            try:
+                self._connection = self._listener.accept()
+            except (EOFError, ConnectionError, AuthenticationError):
+                continue  # a stranger, or a worker that died as it came
+            except OSError:
+                return  # the line is closed
+            self._come.set()
 
     def wait(self, seconds: float) -> bool:
         """Whether the worker has come, now or within so many seconds."""
-        return self._come.wait(seconds) and self._connection is not None
+        return self._come.wait(seconds)
 
     def poll(self, seconds: float) -> bool:
         """Whether a message (or the end) comes within so many seconds."""
