@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from abc import ABC, abstractmethod
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import Cancelled, IntervalError
+from engine.errors import Cancelled, IntervalError, ModelError
 from engine.models.memory import memory_errors
 from engine.training.recipe import Recipe
 from engine.training.run_folder import FAILED, STOPPED, RunFolder, State
@@ -22,6 +23,15 @@ OUT_OF_MEMORY = (
     "gradient_checkpointing: on, or quantization: nf4 need less."
 )
 STOPPED_WORDS = "The training was stopped at a checkpoint. 'train --resume' goes on from it."
+
+
+def refuse_nonsense(loss: float, step: int) -> None:
+    """Raise ModelError for a loss that is no number: whatever is learnt after it is none either."""
+    if not math.isfinite(loss):
+        raise ModelError(
+            f"The loss is no number any more at step {step}: the weights are lost. Lower the learning rate, add a "
+            "warm-up, or compute in float32, and start another run."
+        )
 
 
 class Lifetime(ABC):

@@ -28,7 +28,7 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from engine.models.libra import LoadedLibra
 from engine.training import optimiser
-from engine.training.lifetime import Report
+from engine.training.lifetime import Report, refuse_nonsense
 from engine.training.memory import PROBE, Watch
 from engine.training.objective import Objective
 from engine.training.recipe import Stage
@@ -136,6 +136,7 @@ class StageTrainer(Trainer):
         super().log(logs, start_time)
         if "loss" not in logs:
             return
+        refuse_nonsense(logs["loss"], self.state.global_step)
         figures: dict[str, float] = {"step": self.state.global_step, "steps": self.state.max_steps, **logs}
         figures |= {name: float(torch.stack(values).mean()) for name, values in self._parts.items()}
         self._parts.clear()
@@ -319,6 +320,7 @@ def _arguments(
         max_grad_norm=1.0,
         logging_steps=LOG_EVERY,
         logging_first_step=True,
+        logging_nan_inf_filter=False,
         save_steps=stage.checkpoint_every,
         save_total_limit=None,
         restore_callback_states_from_checkpoint=True,

@@ -178,7 +178,12 @@ def test_a_recipe_is_llama_factorys_settings(data: Path, tmp_path: Path) -> None
 
 def test_what_the_recipe_or_the_program_decides_cannot_be_set_past_them(data: Path, tmp_path: Path) -> None:
     text = SETTINGS.format(model=tmp_path, data=data)
-    assert set(made(text)) - DECIDED <= {"use_dora", "dataloader_num_workers", "logging_first_step"}
+    assert set(made(text)) - DECIDED <= {
+        "use_dora",
+        "dataloader_num_workers",
+        "logging_first_step",
+        "logging_nan_inf_filter",
+    }
     for key in sorted(DECIDED):
         with pytest.raises(UsageError, match=f"'{key}' is not for its settings"):
             parse_recipe(text.replace("use_dora", key), "recipe")

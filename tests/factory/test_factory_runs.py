@@ -118,7 +118,7 @@ def test_what_it_wrote_while_it_was_trained_is_what_it_writes_for_us(
     command = ["evaluate", "--model", str(whole.model), "--questions", str(few), "--images", str(data)]
     assert main([*command, "--output", str(answers), "--max-new-tokens", "24"]) == 0
     ours = {key: answer.text for key, answer in read_answers(answers).items()}
-    assert ours == theirs and len(set(ours.values())) >= 1 and all(ours.values())
+    assert ours == theirs and all(ours.values())
 
 
 @pytest.mark.parametrize("how", ["STOP", "SIGTERM", "SIGKILL"])
@@ -138,7 +138,7 @@ def test_ended_and_resumed_it_gives_the_same_weights(
     state = run.state()
     assert state is not None
     if how == "SIGKILL":
-        time.sleep(3)  # its worker notices that nobody listens, writes a checkpoint and ends
+        time.sleep(3)  # its worker notices that nobody listens, and ends
         assert status == -9 and state.state == "running"
     else:
         assert (status, state.state) == (130, STOPPED)

@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 
 from engine import Comparison, Decoding, Engine
 from engine.datasets.libra import read_questions, read_training
-from engine.errors import Cancelled, DatasetError, UsageError
+from engine.errors import Cancelled, DatasetError, ModelError, UsageError
 from engine.training.presets import presets
 from engine.training.preview import Reader, forecast
 from engine.training.recipe import parse_recipe, read_recipe
 from engine.training.run import resume, run
-from engine.training.run_folder import RunFolder
+from engine.training.run_folder import FAILED, RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +229,15 @@ def test_a_metric_of_ones_own_chooses_and_ends_a_stage_that_no_longer_gets_bette
     assert (state.best.step, state.best.value) == (2, -1.0)
     evaluated = [line["step"] for line in read_lines(folder.log) if "evaluation" in line]
     assert evaluated == [2, 4, 6], "of 30 steps"
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    """Nothing of it is kept as a result, and what to do is said."""
+    document = lora_recipe(make_phantoms(tmp_path / "phantoms", 8, 2), stage={"learning_rate": 1e30, "warmup": 0})
+    document["stages"][0]["connector_learning_rate"] = 1e30
+    del document["validation"]
+    with pytest.raises(ModelError, match="no number any more at step"):
+        run(write_recipe(tmp_path, document), tmp_path / "run")
+    state = RunFolder(tmp_path / "run").state()
+    assert state is not None and state.state == FAILED and "Lower the learning rate" in state.message
+    assert not (tmp_path / "run" / "model").exists()

@@ -131,7 +131,7 @@ def along(path: Path, *, seen: bool = False) -> Curves:
     recipe = settings(path)
     found = [line for line in lines(path) if "stage" in line and isinstance(line.get("step"), int | float)]
     if seen:
-        weight = {str(stage.get("name")): _per_step(stage) for stage in _stages(recipe)}
+        weight = {str(stage.get("name")): _per_step(stage, recipe) for stage in _stages(recipe)}
         found = [line | {"step": line["step"] * weight.get(line["stage"], 1)} for line in found]
     flat = [
         line | {"held_out": line["evaluation"].get("loss")} if isinstance(line.get("evaluation"), dict) else line
@@ -208,8 +208,9 @@ def speed(path: Path) -> Speed | None:
     if not paces:
         return None
     pace = median(paces[-LATELY:])
-    stage = next((one for one in _stages(settings(path)) if one.get("name") == found[-1]["stage"]), {})
-    return Speed(pace, pace * _per_step(stage))
+    recipe = settings(path)
+    stage = next((one for one in _stages(recipe) if one.get("name") == found[-1]["stage"]), {})
+    return Speed(pace, pace * _per_step(stage, recipe))
 
 
 def data(path: Path) -> dict[str, Any]:
@@ -313,10 +314,10 @@ def _stages(recipe: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [stage for stage in stages if isinstance(stage, dict)] if isinstance(stages, list) else []
 
 
-def _per_step(stage: Mapping[str, Any]) -> int:
+def _per_step(stage: Mapping[str, Any], recipe: Mapping[str, Any]) -> int:
     """Samples of a step."""
     batch, gathered = _number(stage.get("batch_size")) or 1, _number(stage.get("accumulate")) or 1
-    return batch * gathered
+    return batch * gathered * (_number(recipes.value(recipe, ("llamafactory", "processes"))) or 1)
 
 
 def _number(value: object) -> int | None:

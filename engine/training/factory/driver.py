@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,7 @@ from engine.training.curves import draw
 from engine.training.factory import material, results
 from engine.training.factory.link import Link, line
 from engine.training.factory.settings import settings
-from engine.training.lifetime import OUT_OF_MEMORY, STOPPED_WORDS, Lifetime
+from engine.training.lifetime import OUT_OF_MEMORY, STOPPED_WORDS, Lifetime, refuse_nonsense
 from engine.training.memory import PROBE
 from engine.training.preview import forecast, look_at, room_of
 from engine.training.run_folder import DONE, RUNNING, Best, State, read_json, write_json
@@ -126,6 +127,8 @@ class FactoryRun(Lifetime):
         images |= {image for question in questions for image in question.images}
 
         def progress(done: int, total: int) -> None:
+            if self.stopping():
+                raise Cancelled(STOPPED_WORDS)
             if done % 200 == 0 or done == total:
                 self.report("images", {"step": done, "steps": total})
 
@@ -262,13 +265,17 @@ class _Worker:
 
     def _environment(self) -> dict[str, str]:
         """Nothing is fetched or told to anyone, and no copy of the data is left in a cache of the user's."""
-        own = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "INTERVAL_JOB")
+        own = (
+            *("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "INTERVAL_JOB", "USE_RAY", "FORCE_TORCHRUN"),
+            *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+        )
         kept = {name: value for name, value in os.environ.items() if name not in own}
         offline = dict.fromkeys(
             ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY",
              "HF_DATASETS_DISABLE_PROGRESS_BARS", "DO_NOT_TRACK", "WANDB_DISABLED"), "1",
         )  # fmt: skip
-        places = {"HF_DATASETS_CACHE": str(self._scratch / "cache"), "TMPDIR": str(self._scratch)}
+        near = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+        places = near | {"HF_DATASETS_CACHE": str(self._scratch / "cache"), "TMPDIR": str(self._scratch)}
         bin_ = str(self._python.parent)
         threads = {"OMP_NUM_THREADS": str(self._run.recipe.threads)} if self._run.recipe.threads else {}
         return kept | offline | places | threads | {"PATH": f"{bin_}{os.pathsep}{kept.get('PATH', '')}"}
@@ -322,6 +329,7 @@ class _Worker:
 
     def _on_log(self, link: Link, message: Mapping[str, Any]) -> None:
         figures = {name: value for name, value in message.items() if name != "event"}
+        refuse_nonsense(figures["loss"], self._step)
         figures |= {"text_loss": figures["loss"], "seconds": round(time.monotonic() - self._began, 1)}
         self._folder.append(self._folder.log, {"stage": self._stage.name, **figures})
         self._run._forecast(self._stage.name, peak_bytes=int(figures["memory_bytes"]))

@@ -75,6 +75,7 @@ def settings(
         "use_cpu": not cuda,
         "logging_steps": LOG_EVERY,
         "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # a loss that is no number is not to look like one
         **_moments(recipe, stage),
         "dataloader_num_workers": 0,
         "disable_tqdm": True,

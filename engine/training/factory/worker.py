@@ -245,6 +245,9 @@ def follow(job: Job, line: Line) -> Any:
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             from importlib.metadata import version
 
+            for module in kwargs["model"].modules():  # bitsandbytes lays 4-bit weights out anew when a processor
+                if hasattr(module, "support_avx512bf16_for_cpu"):  # reads them, and there is no way back to training
+                    module.support_avx512bf16_for_cpu = False
             versions = {name: version(name) for name in LIBRARIES}
             line.say("begin", step=state.global_step, steps=state.max_steps, versions=versions)
 
