@@ -5,6 +5,7 @@ The program runs from a copy of its own, so that what is promoted is not install
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from trainer_ui.services import recipes, run_figures, runs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-sys.path[:0] = [str(factory_runs.TESTS / "app"), str(factory_runs.TESTS / "studio")]
+sys.path[:0] = [str(factory_runs.TESTS / name) for name in ("app", "studio", "evaluation")]
 pytestmark = pytest.mark.llamafactory
 
 PRESET = "Qwen2-VL learns to describe CT slices (MedTrinity), through LLaMA-Factory"
@@ -38,6 +39,18 @@ SETTINGS = (
     ("threads", "1"),
 )
 """So that it takes seconds; all else is the preset's."""
+
+SETTINGS_OF_ANSWERS = (
+    ("name", "tiny-answers"),
+    ("stages-0-epochs", "1"),
+    ("stages-0-accumulate", "1"),
+    ("stages-0-learning_rate", "0.004"),
+    ("validation-every", "20"),
+    ("validation-limit", "3"),
+    ("validation-max_new_tokens", "12"),
+    ("max_length", "1024"),
+    ("threads", "1"),
+)
 
 
 @pytest.fixture
@@ -142,6 +155,78 @@ def test_from_the_preset_to_a_draft_in_the_viewer(
         studio.kill()
         studio.wait()
     drafts(opened, home, project, next((data / "images").iterdir()))
+
+
+def test_short_answers_are_learnt_asked_before_and_after_and_judged(
+    opened: Browser, home: Path, project: Path, nothing_left: None, tmp_path: Path
+) -> None:
+    """LLaVA by its preset, in 4 bits; then base and result on the same questions, with a judge behind an address."""
+    import judge_server
+    from playwright.sync_api import expect
+    from studio_process import PATIENCE, Screen, start
+
+    expect.set_options(timeout=PATIENCE)
+    data = factory_runs.slices(home / "data" / "ct-slices", 8)
+    (data / "few.jsonl").write_text("".join((data / "questions-test.jsonl").open().readlines()[:6]))
+    model = factory_runs.llava(tmp_path / "elsewhere" / "tiny-llava")
+    studio, url = start(home, project=project)
+    try:
+        screen = Screen.open(opened, url)
+        page = screen.page
+        screen.go("train?view=new")
+        presets = page.locator(".st-key-train-preset input")
+        presets.click()
+        presets.fill("VQA-RAD")
+        page.get_by_role("option", name="LLaVA-1.5 learns short answers").click()
+        screen.press("Fill in the form")
+        expect(page.get_by_text("There is no model models/llava-1.5-7b-hf.")).to_be_visible()
+        screen.choose("start", "Another folder")
+        screen.enter("start-path", str(model))
+        screen.press("Allow it")
+        expect(page.locator(".st-key-set-start input")).to_have_value(str(model))
+        screen.choose("samples", "ct-slices/questions-train.json")
+        screen.choose("validation-questions", "ct-slices/questions-validation.jsonl")
+        page.get_by_text("More settings").click()
+        for setting, value in SETTINGS_OF_ANSWERS:
+            screen.enter(setting, value)
+        expect(page.get_by_text("answers: 127 samples, 2 a step, 64 steps, 4 validations.")).to_be_visible()
+        ready = page.get_by_text("Its environment is ready")
+        screen.until(ready, lambda: screen.press("Check"), patience=60_000)
+        screen.press("Start training")
+        page.get_by_role("link", name="Next: evaluate it").click()
+        (run,) = runs.overview()
+        assert run.trained and run.best is not None and run.best.metric == "vqa_score"
+        settings = (run.path / "llamafactory.yaml").read_text()
+        assert "quantization_bit: 4" in settings and "template: llava" in settings
+
+        with judge_server.running() as server:
+            screen.go(f"evaluate?run={run.name}&set=ct-slices")
+            page.get_by_role("combobox", name="Question file").click()
+            page.get_by_role("option", name=re.compile("few.jsonl")).click()
+            expect(page.get_by_text(re.compile("6 with a short reference answer"))).to_be_visible()
+            expect(
+                page.get_by_text(re.compile(r"Will answer: tiny-llava, .* \(made from tiny-llava\)"))
+            ).to_be_visible()
+            page.get_by_text("Choosing the words").click()
+            screen.fill("Tokens of an answer at most", "16")
+            page.get_by_text("A model behind an address").click()
+            page.get_by_role("textbox", name="Address").fill(server.url)
+            page.get_by_role("textbox", name="Address").press("Tab")
+            page.get_by_text("These texts may be sent to this program").click()
+            screen.press("Start the evaluation")
+            screen.badge("scored")
+            expect(page.locator(".studio-table").filter(has_text="By the judge")).to_contain_text(
+                "Over all answers judged"
+            )
+            assert len(server.bodies) >= 6
+        (folder,) = (home / "evaluations").iterdir()
+        for name in ("pretrained", "finetuned"):
+            assert json.loads((folder / f"evaluation_{name}.json").read_text())["total_responses"] == 6
+        assert screen.errors == [] and {host for host in screen.hosts if host} == {url.split("/")[2]}
+        page.close()
+    finally:
+        studio.kill()
+        studio.wait()
 
 
 def drafts(opened: Browser, home: Path, project: Path, slice_: Path) -> None:

@@ -102,12 +102,12 @@ class Screen:
         self.page.get_by_role("option", name=words).first.click()
         expect(field).to_have_value(re.compile(re.escape(words)))
 
-    def until(self, sign: Locator, act: Callable[[], None]) -> None:
+    def until(self, sign: Locator, act: Callable[[], None], patience: int = 3000) -> None:
         """Do it again until the sign is there: a table that is just being drawn anew takes no click."""
         for _ in range(20):
             act()
             try:
-                return sign.wait_for(timeout=3000)
+                return sign.wait_for(timeout=patience)
             except TimeoutError:
                 continue
         raise AssertionError(f"{sign} did not appear.")
