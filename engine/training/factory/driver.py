@@ -288,20 +288,20 @@ class _Worker:
         while there:
             if self._run.stopping() and not asked:
                 asked = True
-                with suppress(OSError):
+                with suppress(EOFError):
                     link.send(stop=True)
             if not link.poll(_INTERVAL_S):
                 continue
             try:
                 message = link.receive()
+                event = message.get("event")
+                if event == "done":
+                    return bool(message["stopped"])
+                if event == "failed":
+                    raise _error(str(message["kind"]), str(message["message"]), self._folder.path / CONSOLE)
+                getattr(self, f"_on_{event}")(link, message)
             except EOFError:
                 break
-            event = message.get("event")
-            if event == "done":
-                return bool(message["stopped"])
-            if event == "failed":
-                raise _error(str(message["kind"]), str(message["message"]), self._folder.path / CONSOLE)
-            getattr(self, f"_on_{event}")(link, message)
         if self._run.stopping():
             raise Cancelled("The training was stopped before it had begun.")
         status = process.wait()

@@ -69,9 +69,12 @@ class Link:
         return message
 
     def send(self, **message: Any) -> None:
-        """Say something. Raises OSError where the worker is gone."""
+        """Say something. Raises EOFError where the worker is gone."""
         assert self._connection is not None
-        self._connection.send_bytes(json.dumps(message).encode())
+        try:
+            self._connection.send_bytes(json.dumps(message).encode())
+        except OSError as cause:
+            raise EOFError("The worker is gone.") from cause
 
     def close(self) -> None:
         """Let go of the worker."""
