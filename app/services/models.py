@@ -106,9 +106,12 @@ class ModelHost:
         return (*installed.installed(self.extra), *self.servers.choices())
 
     def default(self) -> str:
-        """Path of the model that drafts unless another is chosen; "" without any."""
-        choices = self.choices()
-        return choices[0].path if choices else ""
+        """Path of the model that drafts unless another is chosen; "" without any.
+
+        One behind an address is chosen by a person: images are sent to it.
+        """
+        found = installed.installed(self.extra)
+        return found[0].path if found else ""
 
     def meant(self, chosen: Chosen) -> Chosen:
         """The choice itself, or the default model where none was made."""
@@ -125,12 +128,12 @@ class ModelHost:
     def offered(self, chosen: Chosen) -> Offered:
         """The models as they lie there now. One that was chosen and is gone gives way to the default."""
         choices = self.choices()
-        default = choices[0].path if choices else ""
+        default = self.default()
         if not chosen.path or chosen.path in {choice.path for choice in choices}:
             return Offered(choices, chosen.path or default)
         name = servers.name(chosen.path)
         if not default:
-            gone = f"The model {name} is no longer in the viewer, and there is no other one: drafting is off."
+            gone = f"The model {name} is no longer in the viewer, and no other one is installed: drafting is off."
         else:
             gone = f"The model {name} is no longer in the viewer. {choices[0].label} is chosen instead."
         return Offered(choices, default, f"{gone} All that was drafted before is kept.")
