@@ -27,6 +27,7 @@ from engine.datasets.split_files import Tally
 from engine.datasets.splitting import Shares
 from engine.datasets.tables import OFTEN, Faults, Told, open_text
 from engine.errors import DatasetError, UsageError
+from engine.reports.language import HAN
 
 INSTRUCTIONS = {
     "en": (
@@ -56,7 +57,7 @@ ORDER = (READ, NO_IMAGE, NO_CAPTION, MARKED, WRITTEN, NO_PATIENT)
 
 _KEYS = ("image", "file_name", "file")
 _ENDINGS = ("", ".png", ".jpg", ".jpeg")
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+_HAN = re.compile(f"[{HAN}]")
 
 
 @dataclass(frozen=True)

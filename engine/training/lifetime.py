@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.datasets.libra import TrainingSample
 from engine.errors import Cancelled, IntervalError, ModelError
 from engine.models.memory import memory_errors
 from engine.training.recipe import Recipe
-from engine.training.run_folder import FAILED, STOPPED, RunFolder, State
+from engine.training.run_folder import FAILED, STOPPED, RunFolder, State, write_json
 
 Report = Callable[[str, dict[str, float]], None]
 """Called with a stage's name and its latest figures: step, steps, loss and its parts, learning rate."""
@@ -58,6 +60,26 @@ class Lifetime(ABC):
             self.say(State(FAILED, message=words))
             raise
         return result
+
+    def record_data(
+        self, conversations: Sequence[TrainingSample], *, learnt: int, left_out: int, validation: int
+    ) -> None:
+        """Write data.json: the files by their hashes, how many conversations are learnt, of how many patients.
+
+        Args:
+            learnt, left_out: conversations; what was too long was left out.
+            validation: held-out questions.
+        """
+        recipe = self.recipe
+        files = (*recipe.samples, *recipe.truth, *((recipe.validation.questions,) if recipe.validation else ()))
+        document = {
+            "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+            "samples": learnt,
+            "left_out": left_out,
+            "patients": len({one.about.patient for one in conversations if one.about.patient}),
+            "validation": validation,
+        }
+        write_json(self.folder.path / "data.json", document)
 
     def stopping(self) -> bool:
         """Whether it has been asked to stop."""

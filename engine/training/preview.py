@@ -222,8 +222,11 @@ def _sizes(sample: TrainingSample) -> list[tuple[int, int]]:
     return [(seen[path].columns, seen[path].rows) for path in placed]
 
 
-def forecast(recipe: Recipe) -> list[Forecast]:
+def forecast(recipe: Recipe, samples: Sequence[TrainingSample] | None = None) -> list[Forecast]:
     """The memory of each stage of a recipe that starts from a model; [] for one that starts from nothing.
+
+    Args:
+        samples: what its training files hold, where they have been read already.
 
     Raises:
         DatasetError, ModelError, UsageError: files or model cannot be used.
@@ -231,7 +234,9 @@ def forecast(recipe: Recipe) -> list[Forecast]:
     if recipe.start is None:
         return []
     reader = Reader(recipe.start, recipe.conversation, recipe.llamafactory)
-    longest = _longest([sample for file in recipe.samples for sample in read_training(file, recipe.images)], reader)
+    if samples is None:
+        samples = [sample for file in recipe.samples for sample in read_training(file, recipe.images)]
+    longest = _longest(samples, reader)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     value = 2 if recipe.dtype == "bfloat16" or (recipe.dtype == "auto" and device.type == "cuda") else 4
     room = free(device)

@@ -7,7 +7,6 @@ those of a run that was never interrupted. The module knows files and the engine
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Sequence
@@ -123,7 +122,13 @@ class _Run(Lifetime):
             refuse_shared_patients(conversations, held_out)
         start = begin(recipe, self.folder, conversations, self.process.device)
         material = self._prepare(start, conversations, held_out, validator)
-        self._record(conversations, material)
+        if self.process.first:
+            self.record_data(
+                conversations,
+                learnt=len(material.training.samples),
+                left_out=len(material.training.left_out),
+                validation=len(validator.questions) if validator is not None else 0,
+            )
         if recipe.lora is not None:
             adapt(start.model.language_model, recipe.lora)
         heads = _heads(material.truth, start)
@@ -172,20 +177,6 @@ class _Run(Lifetime):
         validation = ready(held_out, True) if held_out else None
         collator = Collator(store, truth, pad=start.tokenizer.pad_token_id or 0)
         return _Material(training, validation, validator, collator, truth)
-
-    def _record(self, conversations: Sequence[TrainingSample], material: _Material) -> None:
-        if not self.process.first:
-            return
-        recipe = self.recipe
-        files = (*recipe.samples, *recipe.truth, *((recipe.validation.questions,) if recipe.validation else ()))
-        document = {
-            "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
-            "samples": len(material.training.samples),
-            "left_out": len(material.training.left_out),
-            "patients": len({one.about.patient for one in conversations if one.about.patient}),
-            "validation": len(material.validator.questions) if material.validator is not None else 0,
-        }
-        write_json(self.folder.path / "data.json", document)
 
     def _stage(self, number: int, stage: Stage, start: Start, objective: Objective, material: _Material) -> None:
         """Train one stage, or read back what it has learnt."""

@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -17,6 +17,9 @@ from engine.jobs import files, queue
 from engine.jobs.job import Job
 from engine.jobs.process import Identity
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 MakeJob = Callable[..., Job]
 
 
@@ -24,6 +27,23 @@ MakeJob = Callable[..., Job]
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker that is started ends at once, so that what is queued stays queued."""
     monkeypatch.setattr(queue, "WORKER", (sys.executable, "-c", ""))
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: str) -> Iterator[Browser]:
+    """A browser for the tests of a file."""
+    from studio_process import browser
+
+    with browser(chromium) as running:
+        yield running
+
+
+@pytest.fixture
+def nothing_left(home: Path) -> Iterator[None]:
+    """Whatever still runs when the test ends is ended."""
+    yield
+    for job in queue.jobs():
+        queue.kill(job.id)
 
 
 @pytest.fixture

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.jobs import queue
-
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-
-@pytest.fixture(scope="module")
-def opened(chromium: str) -> Iterator[Browser]:
-    from studio_process import browser
-
-    with browser(chromium) as running:
-        yield running
-
-
-@pytest.fixture
-def nothing_left(home: Path) -> Iterator[None]:
-    """Whatever still runs when the test ends is ended."""
-    yield
-    for job in queue.jobs():
-        queue.kill(job.id)
 
 
 def drawn(page: Page) -> list[int]:

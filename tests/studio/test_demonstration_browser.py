@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.errors import IntervalError
-from engine.jobs import queue
 from engine.training.exporting import take_back
 from trainer_ui.services import evaluations, exports, runs
 
@@ -35,19 +34,9 @@ LONGEST = 30 * 60 * 1000
 
 
 @pytest.fixture
-def opened(chromium: str) -> Iterator[Browser]:
-    from studio_process import browser
-
-    with browser(chromium) as running:
-        yield running
-
-
-@pytest.fixture
-def nothing_left(home: Path) -> Iterator[None]:
-    """Whatever still runs when the test ends is ended, and the model is out of the viewer again."""
+def nothing_left(nothing_left: None) -> Iterator[None]:
+    """The model is out of the viewer again as well."""
     yield
-    for job in queue.jobs():
-        queue.kill(job.id)
     with suppress(IntervalError):
         take_back(NAME)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,22 +17,6 @@ from trainer_ui.services import case_browser, case_view, evaluations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-
-@pytest.fixture
-def opened(chromium: str) -> Iterator[Browser]:
-    from studio_process import browser
-
-    with browser(chromium) as running:
-        yield running
-
-
-@pytest.fixture
-def nothing_left(home: Path) -> Iterator[None]:
-    """Whatever still runs when the test ends is ended."""
-    yield
-    for job in queue.jobs():
-        queue.kill(job.id)
 
 
 def test_an_evaluation_from_the_first_click_to_the_worst_case(

@@ -35,14 +35,6 @@ def helper(name: str) -> ModuleType:
 
 
 @pytest.fixture
-def opened(chromium: str) -> Iterator[Browser]:
-    from studio_process import browser
-
-    with browser(chromium) as running:
-        yield running
-
-
-@pytest.fixture
 def tiny(home: Path) -> Iterator[Path]:
     """A finished run's adapter on a tiny LLaVA, a tiny language model, and two questions; whatever runs is ended."""
     judges = helper("tiny_judges")

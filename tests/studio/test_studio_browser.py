@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-import pytest
 
 from engine.jobs import queue
 from engine.jobs.job import State
@@ -17,22 +15,6 @@ from trainer_ui.addresses import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-
-@pytest.fixture(scope="module")
-def opened(chromium: str) -> Iterator[Browser]:
-    from studio_process import browser
-
-    with browser(chromium) as running:
-        yield running
-
-
-@pytest.fixture
-def nothing_left(home: Path) -> Iterator[None]:
-    """Whatever still runs when the test ends is ended."""
-    yield
-    for job in queue.jobs():
-        queue.kill(job.id)
 
 
 def test_a_job_outlives_the_page_and_the_studio(opened: Browser, home: Path, nothing_left: None) -> None:

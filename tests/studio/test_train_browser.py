@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,22 +17,6 @@ from trainer_ui.services import recipes, run_figures, runs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-
-@pytest.fixture(scope="module")
-def opened(chromium: str) -> Iterator[Browser]:
-    from studio_process import browser
-
-    with browser(chromium) as running:
-        yield running
-
-
-@pytest.fixture
-def nothing_left(home: Path) -> Iterator[None]:
-    """Whatever still runs when the test ends is ended."""
-    yield
-    for job in queue.jobs():
-        queue.kill(job.id)
 
 
 def test_a_run_from_the_form_to_its_model(

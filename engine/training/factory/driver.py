@@ -7,7 +7,6 @@ dies, the other notices: the worker then ends too, this side says that the run f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -81,7 +80,7 @@ class FactoryRun(Lifetime):
         questions = validator.questions if validator is not None else ()
         if validator is not None and recipe.shared_patients == "refuse":
             refuse_shared_patients(conversations, validator.learnt())
-        (plan,) = forecast(recipe)
+        (plan,) = forecast(recipe, conversations)
         if not plan.fits:
             raise ResourceError(f"{OUT_OF_MEMORY} {plan.words()}")
         place = self.folder.stage(stage.name)
@@ -95,7 +94,15 @@ class FactoryRun(Lifetime):
                 recipe, folder.family, output=place, tokenized=scratch / "tokenized", room=job.pop("room"),
                 cuda=torch.cuda.is_available(), checkpointing=plan.checkpointing,
             )  # fmt: skip
-            self._record(conversations, job, questions)
+            left_out = job["left_out"]
+            self.record_data(
+                conversations,
+                learnt=len(conversations) - left_out,
+                left_out=left_out,
+                validation=len(questions),
+            )
+            text = yaml.safe_dump(job["settings"], sort_keys=False, allow_unicode=True)
+            (self.folder.path / SETTINGS).write_text(text, encoding="utf-8")
             self._forecast(
                 plan.stage, planned_bytes=plan.needed, checkpointing=plan.checkpointing, room_bytes=plan.room
             )
@@ -165,22 +172,6 @@ class FactoryRun(Lifetime):
                 material.write_questions(scratch / "questions.jsonl", wording, questions, shown)
                 job["questions"] = str(scratch / "questions.jsonl")
         return job
-
-    def _record(
-        self, conversations: Sequence[TrainingSample], job: Mapping[str, Any], questions: Sequence[Question]
-    ) -> None:
-        recipe = self.recipe
-        files = (*recipe.samples, *((recipe.validation.questions,) if recipe.validation else ()))
-        document = {
-            "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
-            "samples": len(conversations) - job["left_out"],
-            "left_out": job["left_out"],
-            "patients": len({one.about.patient for one in conversations if one.about.patient}),
-            "validation": len(questions),
-        }
-        write_json(self.folder.path / "data.json", document)
-        text = yaml.safe_dump(job["settings"], sort_keys=False, allow_unicode=True)
-        (self.folder.path / SETTINGS).write_text(text, encoding="utf-8")
 
     def _forecast(self, stage: str, **said: Any) -> None:
         known = self.folder.document("forecast.json")
