@@ -112,7 +112,7 @@ def test_from_another_hospitals_films_to_a_better_model_in_the_viewer(
         assert exports.find(NAME).certificate is not None
         screen.fill("Its name in the viewer", NAME)
         screen.press("Promote")
-        expect(page.get_by_text(f"Promote {NAME}")).to_be_visible()  # the job: the click has been heard
+        expect(page.get_by_text(f"Promote {NAME}").first).to_be_visible()  # the job: the click has been heard
         screen.go("export?view=viewer")
         expect(page.locator(f".st-key-promoted-{NAME}")).to_be_visible()
 
