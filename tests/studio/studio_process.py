@@ -94,6 +94,15 @@ class Screen:
         field.fill(value)
         field.press("Tab")
 
+    def take_preset(self) -> None:
+        """Fill in the form from the preset that is chosen."""
+        self.press("Fill in the form")
+        self.idle()
+
+    def shows(self, setting: str, value: str) -> None:
+        """Wait until the field of a recipe's setting shows this."""
+        expect(self.page.locator(f".st-key-set-{setting} input")).to_have_value(value)
+
     def choose(self, setting: str, words: str) -> None:
         """Choose from the list of a recipe's setting by a part of the words."""
         field = self.page.locator(f".st-key-set-{setting} input")
@@ -101,6 +110,7 @@ class Screen:
         field.fill(words)
         self.page.get_by_role("option", name=words).first.click()
         expect(field).to_have_value(re.compile(re.escape(words)))
+        self.idle()
 
     def until(self, sign: Locator, act: Callable[[], None], patience: int = 3000) -> None:
         """Do it again until the sign is there: a table that is just being drawn anew takes no click."""
@@ -111,6 +121,14 @@ class Screen:
             except TimeoutError:
                 continue
         raise AssertionError(f"{sign} did not appear.")
+
+    def idle(self) -> None:
+        """Wait until the studio has done what it was asked and asks for nothing itself for half a second."""
+        working = "[data-testid=stApp][data-test-script-state=running]"
+        still = 0
+        while still < 5:
+            self.page.wait_for_timeout(100)
+            still = 0 if self.page.locator(working).count() else still + 1
 
     def badge(self, words: str) -> None:
         """Wait until a job says so."""

@@ -78,7 +78,7 @@ def test_from_another_hospitals_films_to_a_better_model_in_the_viewer(
         # The preset, as it is: it names this data.
         screen.go("train")
         choose(page, page.get_by_role("combobox", name="Begin with"), "The demonstration: another hospital")
-        screen.press("Fill in the form")
+        screen.take_preset()
         screen.press("Check")
         expect(page.get_by_text(re.compile("Nobody who is learnt from is in the validation"))).to_be_visible(
             timeout=LONGEST

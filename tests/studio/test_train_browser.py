@@ -18,6 +18,34 @@ from trainer_ui.services import recipes, run_figures, runs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+ENTERED = {"name": "busy", "stages-0-epochs": "10", "stages-0-batch_size": "2", "validation-patience": "5"}
+PLACES = (("name",), ("stages", 0, "epochs"), ("stages", 0, "batch_size"), ("validation", "patience"))
+
+
+def test_what_is_entered_while_the_studio_is_busy_is_not_lost(opened: Browser, home: Path, nothing_left: None) -> None:
+    from studio_process import Screen, start
+
+    studio, url = start(home)
+    try:
+        screen = Screen.open(opened, url)
+        screen.go("train?view=new")
+        for _ in range(2):
+            screen.take_preset()
+            # All of it reaches the studio at once: each change meets the work for the one before it.
+            studio.send_signal(signal.SIGSTOP)
+            for setting, value in ENTERED.items():
+                screen.enter(setting, value)
+            studio.send_signal(signal.SIGCONT)
+            screen.idle()
+            for setting, value in ENTERED.items():
+                screen.shows(setting, value)
+            recipe = recipes.document(recipes.draft())
+            assert [recipes.value(recipe, place) for place in PLACES] == ["busy", 10, 2, 5]
+        assert screen.errors == []
+    finally:
+        studio.kill()
+        studio.wait()
+
 
 def test_a_run_from_the_form_to_its_model(
     opened: Browser, home: Path, nothing_left: None, tmp_path_factory: pytest.TempPathFactory
@@ -32,7 +60,7 @@ def test_a_run_from_the_form_to_its_model(
         screen = Screen.open(opened, url)
         page = screen.page
         screen.go("train")
-        screen.press("Fill in the form")
+        screen.take_preset()
         screen.choose("samples", "train/train.json")
         screen.choose("validation-questions", "held-out/eval.jsonl")
         page.get_by_text("More settings").click()

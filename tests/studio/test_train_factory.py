@@ -87,7 +87,7 @@ def test_the_model_says_who_trains_it(open_page: Open, models: Path, chosen: str
     text_ = preset("libra-stage-2").text
     for place, value in ((("conversation",), "libra_v1"), (("stages", 0, "connector_learning_rate"), 0.001)):
         text_ = recipes.changed(text_, place, value)
-    recipes.keep(text_)
+    recipes.write(lambda old: text_)
     page = open_page(addresses.TRAIN, view="new")
     start = page.selectbox(key="set-start")
     assert f"{chosen} (through LLaMA-Factory)" in start.options and "libra" in start.options
@@ -109,7 +109,7 @@ def test_the_form_has_the_words_of_who_trains(open_page: Open, models: Path) -> 
         (("validation", "questions"), file),
     ):
         text_ = recipes.changed(text_, place, named)
-    recipes.keep(text_)
+    recipes.write(lambda old: text_)
     page = open_page(addresses.TRAIN, view="new")
 
     def said() -> tuple[list[str], list[str], str]:

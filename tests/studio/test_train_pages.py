@@ -40,7 +40,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
 @pytest.fixture
 def ready(sets: Path) -> str:
     """A recipe over them that can be started; it is being written."""
-    recipes.keep(tiny_runs.text(sets))
+    recipes.write(lambda old: tiny_runs.text(sets))
     return recipes.draft()
 
 
@@ -184,7 +184,7 @@ def test_faults_are_a_list_and_a_yaml_that_cannot_be_read_has_no_form(open_page:
     ],
 )
 def test_a_form_of_settings_of_the_wrong_kind_breaks_nothing(open_page: Open, broken: str) -> None:
-    recipes.keep(broken)
+    recipes.write(lambda old: broken)
     page = open_page(addresses.TRAIN, view="new")
     assert not page.exception and "It cannot be started yet" in text(page)
 

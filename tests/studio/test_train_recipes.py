@@ -246,7 +246,7 @@ def test_a_file_brings_the_folder_of_its_images(tmp_path: Path) -> None:
 def test_what_is_being_written_is_there_again() -> None:
     first = recipes.draft()
     assert recipes.document(first) is not None
-    recipes.keep("name: mine\n")
+    recipes.write(lambda old: "name: mine\n")
     assert recipes.draft() == "name: mine\n"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from trainer_ui.components import paths
+from trainer_ui.components import entered, paths
 from trainer_ui.components.words import literal
 from trainer_ui.services import datasets, recipe_settings, recipes, start_models
 from trainer_ui.services.recipe_settings import ADVANCED, ADVANCED_STAGE, STAGE, WHAT, Setting
@@ -103,8 +103,8 @@ def _now(setting: Setting, place: Place, content: Mapping[str, Any]) -> Any:
 
 def _put(place: Place, change: Change, meant: Callable[[Any], Any]) -> None:
     """What a field's change does: the value it has now goes into the text."""
-    entered = st.session_state[_key(place)]
-    change(lambda text: recipes.changed(text, place, meant(entered)))
+    now = entered.value(_key(place))
+    change(lambda text: recipes.changed(text, place, meant(now)))
 
 
 def _text(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
@@ -116,7 +116,7 @@ def _text(setting: Setting, place: Place, content: Mapping[str, Any], change: Ch
         help=setting.help,
         placeholder=setting.empty or None,
         on_change=_put,
-        args=(place, change, lambda entered: entered.strip() or None),
+        args=(place, change, lambda text: text.strip() or None),
         autocomplete="off",
     )
 
@@ -136,10 +136,10 @@ def _rate(setting: Setting, place: Place, content: Mapping[str, Any], change: Ch
     )
 
 
-def _rate_meant(entered: str) -> Any:
+def _rate_meant(typed: str) -> Any:
     """A number where it is one; else what was typed, which the recipe then calls wrong."""
-    number = _number(entered.strip().replace(",", "."))
-    return number if number is not None else (entered.strip() or None)
+    number = _number(typed.strip().replace(",", "."))
+    return number if number is not None else (typed.strip() or None)
 
 
 def _count(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
@@ -153,7 +153,7 @@ def _count(setting: Setting, place: Place, content: Mapping[str, Any], change: C
         help=setting.help,
         placeholder=setting.empty or None,
         on_change=_put,
-        args=(place, change, lambda entered: entered),
+        args=(place, change, lambda now: now),
     )
 
 
@@ -172,8 +172,8 @@ def _float(setting: Setting, place: Place, content: Mapping[str, Any], change: C
     )
 
 
-def _float_meant(entered: float | None) -> Any:
-    return int(entered) if entered is not None and entered == int(entered) else entered
+def _float_meant(number: float | None) -> Any:
+    return int(number) if number is not None and number == int(number) else number
 
 
 def _choice(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
@@ -189,7 +189,7 @@ def _choice(setting: Setting, place: Place, content: Mapping[str, Any], change: 
         key=_key(place),
         help=setting.help,
         on_change=_put,
-        args=(place, change, lambda entered: entered),
+        args=(place, change, lambda now: now),
     )
 
 
@@ -205,7 +205,7 @@ def _parts(setting: Setting, place: Place, content: Mapping[str, Any], change: C
         key=_key(place),
         help=setting.help,
         on_change=_put,
-        args=(place, change, lambda entered: [part for part in recipe_settings.PARTS if part in entered]),
+        args=(place, change, lambda now: [part for part in recipe_settings.PARTS if part in now]),
     )
 
 
@@ -217,7 +217,7 @@ def _switch(setting: Setting, place: Place, content: Mapping[str, Any], change: 
         key=_key(place),
         help=setting.help,
         on_change=_put,
-        args=(place, change, lambda entered: on if entered else None),
+        args=(place, change, lambda now: on if now else None),
     )
 
 
@@ -316,10 +316,10 @@ def _chosen(
 
 
 def _choose(place: Place, change: Change, put: Callable[[str, str], str]) -> None:
-    entered = st.session_state[_key(place)]
-    st.session_state[f"{_key(place)}-open"] = entered == OTHER
-    if entered not in (None, OTHER):
-        change(lambda text: put(text, entered))
+    now = entered.value(_key(place))
+    if now not in (None, OTHER):
+        change(lambda text: put(text, now))
+    st.session_state[f"{_key(place)}-open"] = now == OTHER
 
 
 def _take(place: Place, path: Path | None, change: Change, put: Callable[[str, Path], str]) -> None:

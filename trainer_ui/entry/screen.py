@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from trainer_ui import errors, navigation
+from trainer_ui import navigation
 from trainer_ui.components import frame
 
 st.set_page_config(page_title="Interval studio", layout="wide")
 frame.begin()
-page = st.navigation(navigation.pages(), position="top")
-with errors.shown():
-    page.run()
+st.navigation(navigation.pages(), position="top").run()

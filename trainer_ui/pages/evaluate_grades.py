@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.evaluation.cases import UNREADABLE, Judgement
 from trainer_ui import errors
+from trainer_ui.components import entered
 from trainer_ui.components.words import literal
 from trainer_ui.services import grading
 from trainer_ui.services.case_browser import Browser, StudyCases
@@ -69,7 +70,7 @@ def _grade(one: Evaluation, study: StudyCases, browser: Browser, name: str, give
 
     def change() -> None:
         try:
-            grading.grade(one.path, study, browser.models, name, st.session_state[key])
+            grading.grade(one.path, study, browser.models, name, entered.value(key))
         except Exception as error:
             st.toast(literal(errors.sentence(error)))
 

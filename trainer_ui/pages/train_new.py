@@ -9,12 +9,11 @@ import streamlit as st
 
 from serving.palette import MONO
 from trainer_ui import addresses, errors, navigation
-from trainer_ui.components import recipe_form
+from trainer_ui.components import entered, recipe_form
 from trainer_ui.components.words import literal
 from trainer_ui.services import datasets, places, recipe_checks, recipes, runs, setting_up
 from trainer_ui.services.recipe_checks import Check, Finding
 
-DRAFT = "train-draft"
 _YAML, _PRESET = "train-yaml", "train-preset"
 WAYS = ("Form", YAML := "YAML")
 YAML_HEIGHT = 460
@@ -27,37 +26,30 @@ def show() -> None:
     if not any(data.training for data in datasets.found()):
         st.info("A run needs samples to learn from, and there are none yet.")
         st.page_link(navigation.page(addresses.DATA), label="Make or add a data set")
-    if DRAFT not in st.session_state:
-        st.session_state[DRAFT] = recipes.draft()
     _begin_with()
+    text = recipes.draft()
     # One of them at a time: shown beside each other, what is typed into one could meet an older state of the other.
     way = st.segmented_control(
         "Written as", WAYS, default=WAYS[0], required=True, key="recipe-as", label_visibility="collapsed"
     )
     with st.container(key=f"recipe-{way}"), errors.shown():
-        content = recipes.document(st.session_state[DRAFT])
+        content = recipes.document(text)
         if way == YAML:
-            _yaml()
+            _yaml(text)
         elif content is None:
             st.warning("The YAML cannot be read, so there is no form of it. It comes back when the YAML is set right.")
         else:
             recipe_form.show(content, change)
     with st.container(border=True), errors.shown():
-        _start(st.session_state[DRAFT])
+        _start(text)
 
 
 def change(edit: Callable[[str], str]) -> None:
-    """Change the recipe that is being written, and keep it; what cannot be changed is said, and nothing is lost."""
+    """Change the recipe that is being written; where it cannot be, that is said, and it stays as it was."""
     try:
-        put(edit(st.session_state[DRAFT]))
+        recipes.write(edit)
     except Exception as error:
         st.toast(literal(errors.sentence(error)))
-
-
-def put(text: str) -> None:
-    """Write another recipe from here on; it is there again after a reload."""
-    st.session_state[DRAFT] = text
-    recipes.keep(text)
 
 
 def _begin_with() -> None:
@@ -79,14 +71,14 @@ def _begin_with() -> None:
                 st.markdown(literal(paragraph))
 
 
-def _yaml() -> None:
+def _yaml(text: str) -> None:
     st.html(f"<style>.st-key-{_YAML} textarea {{ font-family: {', '.join(MONO)}; font-size: 0.8rem; }}</style>")
-    st.session_state[_YAML] = st.session_state[DRAFT]
+    st.session_state[_YAML] = text
     st.text_area(
         "The recipe",
         key=_YAML,
         height=YAML_HEIGHT,
-        on_change=lambda: change(lambda text: st.session_state[_YAML]),
+        on_change=lambda: change(lambda old: entered.value(_YAML)),
         help="The form says the same: change either. Ctrl+Enter, or a click elsewhere, takes over what was typed.",
     )
 

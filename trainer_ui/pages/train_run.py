@@ -11,7 +11,6 @@ from trainer_ui import addresses, errors, navigation
 from trainer_ui.components import charts, texts
 from trainer_ui.components.charts import Line
 from trainer_ui.components.words import literal
-from trainer_ui.pages import train_new
 from trainer_ui.services import jobs, recipe_settings, recipes, run_figures, runs
 from trainer_ui.services.runs import Run
 
@@ -131,7 +130,7 @@ def _do(change: Callable[[], object]) -> None:
 
 
 def _clone(run: Run) -> None:
-    _do(lambda: train_new.put(recipes.from_run(run.path / "recipe.yaml")))
+    _do(lambda: recipes.write(lambda old: recipes.from_run(run.path / "recipe.yaml")))
     st.query_params["view"] = "new"
     st.query_params.pop("run", None)
 

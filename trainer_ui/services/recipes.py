@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -235,15 +235,22 @@ def from_run(recipe: Path) -> str:
 
 
 def draft() -> str:
-    """The recipe that was being written last; that of the first preset where none was."""
-    text = kept.read(_DRAFT).get("text")
-    return text if isinstance(text, str) and text.strip() else from_preset(presets()[0])
+    """The recipe that is being written, or was last; that of the first preset where none was.
+
+    There is one on this machine, in a file: every window shows it, and neither a reload nor a new start loses it.
+    """
+    return _draft(kept.read(_DRAFT))
 
 
-def keep(text: str) -> None:
-    """Keep a recipe that is being written. Raises OSError."""
+def write(edit: Callable[[str], str]) -> None:
+    """Write the recipe further: ``edit`` makes the new text of the old one. Raises what it raises, and OSError."""
     with kept.changed(_DRAFT) as content:
-        content["text"] = text[:_MOST]
+        content["text"] = edit(_draft(content))[:_MOST]
+
+
+def _draft(content: Mapping[str, Any]) -> str:
+    text = content.get("text")
+    return text if isinstance(text, str) and text.strip() else from_preset(presets()[0])
 
 
 def save(text: str, name: str) -> Path:
