@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from trainer_ui import addresses, errors
+from trainer_ui import addresses
 
 
 def pages() -> list[st.Page]:
@@ -23,19 +23,11 @@ def page(address: str) -> st.Page:
 def _made(address: str) -> st.Page:
     from trainer_ui.pages import data, evaluate, export, home, train  # they link to each other through this module
 
-    show = {
+    shown = {
         addresses.HOME: home.show,
         addresses.DATA: data.show,
         addresses.TRAIN: train.show,
         addresses.EVALUATE: evaluate.show,
         addresses.EXPORT: export.show,
     }[address]
-
-    # A run of the whole script is broken off by the next input, wherever it is: what was entered just before would be
-    # lost with it. A fragment's is finished first; so every page is one, with nothing around it but the frame.
-    @st.fragment
-    def whole() -> None:
-        with errors.shown():
-            show()
-
-    return st.Page(whole, title=addresses.PAGES[address], url_path=address, default=address == addresses.HOME)
+    return st.Page(shown, title=addresses.PAGES[address], url_path=address, default=address == addresses.HOME)

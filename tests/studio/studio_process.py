@@ -124,11 +124,11 @@ class Screen:
 
     def idle(self) -> None:
         """Wait until the studio has done what it was asked and asks for nothing itself for half a second."""
-        working = "[data-testid=stApp][data-test-script-state=running]"
+        rests = self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
         still = 0
         while still < 5:
             self.page.wait_for_timeout(100)
-            still = 0 if self.page.locator(working).count() else still + 1
+            still = still + 1 if rests.count() else 0
 
     def badge(self, words: str) -> None:
         """Wait until a job says so."""

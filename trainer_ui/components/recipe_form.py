@@ -1,7 +1,6 @@
 """A recipe as a form: every field shows what stands in the recipe's text, and a change of it changes the text.
 
-The text is the one truth. Before a field is drawn it is given the text's value, and when the user has changed it, the
-text is changed before anything is drawn again; so form and text never say two things.
+The text is the one truth: every field is bound to it, so that form and text never say two things.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from trainer_ui.components import entered, paths
+from trainer_ui.components import bound, paths
 from trainer_ui.components.words import literal
 from trainer_ui.services import datasets, recipe_settings, recipes, start_models
 from trainer_ui.services.recipe_settings import ADVANCED, ADVANCED_STAGE, STAGE, WHAT, Setting
@@ -89,34 +88,24 @@ def _key(place: Place) -> str:
     return f"set-{'.'.join(map(str, place))}"
 
 
-def _set(key: str, value: Any) -> None:
-    """Let a field show a value. One that shows it already is left alone: the user may be typing in the next one, and
-    what is sent to the page once more would take that away."""
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
-
-
 def _now(setting: Setting, place: Place, content: Mapping[str, Any]) -> Any:
     found = recipes.value(content, place)
     return setting.default if found is None else found
 
 
-def _put(place: Place, change: Change, meant: Callable[[Any], Any]) -> None:
-    """What a field's change does: the value it has now goes into the text."""
-    now = entered.value(_key(place))
-    change(lambda text: recipes.changed(text, place, meant(now)))
+def _bind(place: Place, value: Any, change: Change, meant: Callable[[Any], Any] = lambda now: now) -> str:
+    """Bind the field that is drawn next to its place in the text; the field's key."""
+    bound.show(_key(place), value, lambda now: change(lambda text: recipes.changed(text, place, meant(now))))
+    return _key(place)
 
 
 def _text(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _now(setting, place, content)
-    _set(_key(place), "" if now is None else str(now))
     st.text_input(
         setting.label,
-        key=_key(place),
+        key=_bind(place, "" if now is None else str(now), change, lambda text: text.strip() or None),
         help=setting.help,
         placeholder=setting.empty or None,
-        on_change=_put,
-        args=(place, change, lambda text: text.strip() or None),
         autocomplete="off",
     )
 
@@ -124,14 +113,11 @@ def _text(setting: Setting, place: Place, content: Mapping[str, Any], change: Ch
 def _rate(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _number(_now(setting, place, content))
     written = str(_now(setting, place, content) or "")
-    _set(_key(place), written if now is None else recipe_settings.plainly(now))
     st.text_input(
         setting.label,
-        key=_key(place),
+        key=_bind(place, written if now is None else recipe_settings.plainly(now), change, _rate_meant),
         help=setting.help,
         placeholder=setting.empty or None,
-        on_change=_put,
-        args=(place, change, _rate_meant),
         autocomplete="off",
     )
 
@@ -144,31 +130,25 @@ def _rate_meant(typed: str) -> Any:
 
 def _count(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _number(_now(setting, place, content))
-    _set(_key(place), None if now is None else int(now))
     st.number_input(
         setting.label,
         value=None if setting.empty or now is None else 0,
         step=1,
-        key=_key(place),
+        key=_bind(place, None if now is None else int(now), change),
         help=setting.help,
         placeholder=setting.empty or None,
-        on_change=_put,
-        args=(place, change, lambda now: now),
     )
 
 
 def _float(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = _number(_now(setting, place, content))
-    _set(_key(place), now)
     st.number_input(
         setting.label,
         value=None if now is None else 0.0,
         step=0.01 if now is not None and abs(now) < 1 else 1.0,
         format="%g",
-        key=_key(place),
+        key=_bind(place, now, change, _float_meant),
         help=setting.help,
-        on_change=_put,
-        args=(place, change, _float_meant),
     )
 
 
@@ -181,43 +161,34 @@ def _choice(setting: Setting, place: Place, content: Mapping[str, Any], change: 
     now = _now(setting, place, content)
     now = now if isinstance(now, str) else str(now)
     options.setdefault(now, now)
-    _set(_key(place), now)
     st.selectbox(
         setting.label,
         list(options),
         format_func=lambda name: options[name],
-        key=_key(place),
+        key=_bind(place, now, change),
         help=setting.help,
-        on_change=_put,
-        args=(place, change, lambda now: now),
     )
 
 
 def _parts(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     now = recipes.value(content, place)
     known = [part for part in setting.options if isinstance(now, list) and part in now]
-    _set(_key(place), known)
     st.pills(
         setting.label,
         list(setting.options),
         selection_mode="multi",
         format_func=lambda part: setting.options[part],
-        key=_key(place),
+        key=_bind(place, known, change, lambda now: [part for part in recipe_settings.PARTS if part in now]),
         help=setting.help,
-        on_change=_put,
-        args=(place, change, lambda now: [part for part in recipe_settings.PARTS if part in now]),
     )
 
 
 def _switch(setting: Setting, place: Place, content: Mapping[str, Any], change: Change) -> None:
     on = dict(LORA) if setting.place == ("lora",) else True
-    _set(_key(place), bool(recipes.value(content, place)))
     st.toggle(
         setting.label,
-        key=_key(place),
+        key=_bind(place, bool(recipes.value(content, place)), change, lambda now: on if now else None),
         help=setting.help,
-        on_change=_put,
-        args=(place, change, lambda now: on if now else None),
     )
 
 
@@ -298,9 +269,19 @@ def _chosen(
     now = recipes.spoken(recipes.whole(named)) if isinstance(named, str) and named else None
     if now is not None and now not in options:
         options = {now: now if recipes.whole(now).exists() else f"{now} (is not there)"} | options
-    opened = bool(st.session_state.get(f"{_key(place)}-open"))
+    elsewhere = _elsewhere()
+
+    def take(name: str | None) -> None:
+        if name == OTHER:
+            elsewhere.add(place)
+            return
+        elsewhere.discard(place)
+        if name is not None:
+            change(lambda text: put(text, name))
+
+    opened = place in elsewhere
     chosen = OTHER if opened else now or (NONE if NONE in options else None)
-    _set(_key(place), chosen)
+    bound.show(_key(place), chosen, take)
     st.selectbox(
         setting.label,
         list(options),
@@ -309,24 +290,21 @@ def _chosen(
         key=_key(place),
         help=setting.help,
         placeholder="Choose",
-        on_change=_choose,
-        args=(place, change, put),
     )
     return opened
 
 
-def _choose(place: Place, change: Change, put: Callable[[str, str], str]) -> None:
-    now = entered.value(_key(place))
-    if now not in (None, OTHER):
-        change(lambda text: put(text, now))
-    st.session_state[f"{_key(place)}-open"] = now == OTHER
+def _elsewhere() -> set[Place]:
+    """The places for which something is named that is in no list."""
+    found: set[Place] = st.session_state.setdefault("recipe-elsewhere", set())
+    return found
 
 
 def _take(place: Place, path: Path | None, change: Change, put: Callable[[str, Path], str]) -> None:
     """Put what was typed or found into the text as soon as it can be used."""
     if path is not None:
-        st.session_state[f"{_key(place)}-open"] = False
         change(lambda text: put(text, path))
+        _elsewhere().discard(place)
         st.rerun()
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from trainer_ui import navigation
-from trainer_ui.components import frame
+from trainer_ui import errors, navigation
+from trainer_ui.components import bound, frame
 
+bound.take_over()
 st.set_page_config(page_title="Interval studio", layout="wide")
 frame.begin()
-st.navigation(navigation.pages(), position="top").run()
+page = st.navigation(navigation.pages(), position="top")
+with errors.shown():
+    page.run()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.evaluation.cases import UNREADABLE, Judgement
 from trainer_ui import errors
-from trainer_ui.components import entered
+from trainer_ui.components import bound
 from trainer_ui.components.words import literal
 from trainer_ui.services import grading
 from trainer_ui.services.case_browser import Browser, StudyCases
@@ -66,14 +66,12 @@ def _verdict(said: Judgement) -> None:
 
 def _grade(one: Evaluation, study: StudyCases, browser: Browser, name: str, given: Ruling | None) -> None:
     key = f"grade-{name}-{study.id}"
-    st.session_state[key] = given
 
-    def change() -> None:
+    def take(ruling: Ruling | None) -> None:
         try:
-            grading.grade(one.path, study, browser.models, name, entered.value(key))
+            grading.grade(one.path, study, browser.models, name, ruling)
         except Exception as error:
             st.toast(literal(errors.sentence(error)))
 
-    st.segmented_control(
-        "Against the reference it is", list(RULINGS), format_func=lambda one: WORDS[one], key=key, on_change=change
-    )
+    bound.show(key, given, take)
+    st.segmented_control("Against the reference it is", list(RULINGS), format_func=lambda one: WORDS[one], key=key)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from serving.palette import MONO
 from trainer_ui import addresses, errors, navigation
-from trainer_ui.components import entered, recipe_form
+from trainer_ui.components import bound, recipe_form
 from trainer_ui.components.words import literal
 from trainer_ui.services import datasets, places, recipe_checks, recipes, runs, setting_up
 from trainer_ui.services.recipe_checks import Check, Finding
@@ -60,8 +60,8 @@ def _begin_with() -> None:
             st.button(
                 "Fill in the form",
                 key="take-preset",
-                on_click=change,
-                args=(lambda text: recipes.from_preset(found[key]),),
+                on_click=_take_preset,
+                args=(found[key],),
                 help="What stands in the form now is replaced.",
             )
         for paragraph in found[key].help.split("\n\n"):
@@ -71,14 +71,18 @@ def _begin_with() -> None:
                 st.markdown(literal(paragraph))
 
 
+def _take_preset(preset: recipes.Preset) -> None:
+    bound.take_over()  # what was entered before the click is replaced like the rest
+    change(lambda old: recipes.from_preset(preset))
+
+
 def _yaml(text: str) -> None:
     st.html(f"<style>.st-key-{_YAML} textarea {{ font-family: {', '.join(MONO)}; font-size: 0.8rem; }}</style>")
-    st.session_state[_YAML] = text
+    bound.show(_YAML, text, lambda now: change(lambda old: now))
     st.text_area(
         "The recipe",
         key=_YAML,
         height=YAML_HEIGHT,
-        on_change=lambda: change(lambda old: entered.value(_YAML)),
         help="The form says the same: change either. Ctrl+Enter, or a click elsewhere, takes over what was typed.",
     )
 
