@@ -254,7 +254,7 @@ def test_who_grades_does_not_see_the_judge_first(open_page: Open, judged: Path) 
     page.toggle(key="case-grading").set_value(True).run()
     assert "Judge: correct" not in text(page) and "shown once you have graded" in text(page)
     buttons = {group.key: group for group in page.get("button_group")}
-    buttons["grade-tuned-q0"].set_value("neutral").run()
+    buttons[f"grade-{NAME}-tuned-q0"].set_value("neutral").run()
     assert not page.exception and "Judge: correct" in text(page), "what was graded shows the judge's verdict"
     assert grading.grades(judged) == {("tuned", "q0"): "neutral"}
     assert "1 of 16 answers have been graded" in text(page)

@@ -21,13 +21,15 @@ def show(key: str, value: Any, take: Callable[[Any], object]) -> None:
     """Let the widget ``key``, which is drawn next, show ``value``.
 
     Args:
+        key: stands for one thing in one file; what is shown elsewhere has another key.
         take: is called with what the user has made of it, in a later run before anything is drawn. It must not look
             into ``st.session_state``, where it could be broken off, and shows errors itself.
     """
+    bound = _bound()  # first: nothing may break the run off between the two lines that belong together
     # One that shows it already is left alone: the user may be typing, and what is sent once more would take that away.
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
-    _bound()[key] = value, take
+    bound[key] = value, take
 
 
 def take_over() -> None:

@@ -65,7 +65,7 @@ def _verdict(said: Judgement) -> None:
 
 
 def _grade(one: Evaluation, study: StudyCases, browser: Browser, name: str, given: Ruling | None) -> None:
-    key = f"grade-{name}-{study.id}"
+    key = f"grade-{one.name}-{name}-{study.id}"
 
     def take(ruling: Ruling | None) -> None:
         try:
