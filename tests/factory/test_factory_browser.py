@@ -93,10 +93,7 @@ def test_from_the_preset_to_a_draft_in_the_viewer(
 
         # The preset, a model that is not installed, data sets of the studio, and a few settings.
         screen.go("train?view=new")
-        presets = page.locator(".st-key-train-preset input")
-        presets.click()
-        presets.fill("MedTrinity")
-        page.get_by_role("option", name=PRESET).click()
+        screen.pick(page.locator(".st-key-train-preset input"), PRESET)
         expect(page.get_by_text("The published recipe for Qwen2-VL-2B")).to_be_visible()
         screen.take_preset()
         expect(page.get_by_text("There is no model models/Qwen2-VL-2B-Instruct.")).to_be_visible()
@@ -174,10 +171,7 @@ def test_short_answers_are_learnt_asked_before_and_after_and_judged(
         screen = Screen.open(opened, url)
         page = screen.page
         screen.go("train?view=new")
-        presets = page.locator(".st-key-train-preset input")
-        presets.click()
-        presets.fill("VQA-RAD")
-        page.get_by_role("option", name="LLaVA-1.5 learns short answers").click()
+        screen.pick(page.locator(".st-key-train-preset input"), "LLaVA-1.5 learns short answers")
         screen.take_preset()
         expect(page.get_by_text("There is no model models/llava-1.5-7b-hf.")).to_be_visible()
         screen.choose("start", "Another folder")
@@ -201,8 +195,7 @@ def test_short_answers_are_learnt_asked_before_and_after_and_judged(
 
         with judge_server.running() as server:
             screen.go(f"evaluate?run={run.name}&set=ct-slices")
-            page.get_by_role("combobox", name="Question file").click()
-            page.get_by_role("option", name=re.compile("few.jsonl")).click()
+            screen.pick(page.get_by_role("combobox", name="Question file"), re.compile("few.jsonl"))
             expect(page.get_by_text(re.compile("6 with a short reference answer"))).to_be_visible()
             expect(
                 page.get_by_text(re.compile(r"Will answer: tiny-llava, .* \(made from tiny-llava\)"))

@@ -106,11 +106,17 @@ class Screen:
     def choose(self, setting: str, words: str) -> None:
         """Choose from the list of a recipe's setting by a part of the words."""
         field = self.page.locator(f".st-key-set-{setting} input")
-        field.click()
-        field.fill(words)
-        self.page.get_by_role("option", name=words).first.click()
+        self.pick(field, words)
         expect(field).to_have_value(re.compile(re.escape(words)))
         self.idle()
+
+    def pick(self, field: Locator, words: str | re.Pattern[str]) -> None:
+        """Open a list and choose from it: once nothing is drawn anew, which would close it."""
+        self.idle()
+        field.click()
+        if isinstance(words, str):
+            field.fill(words)
+        self.page.get_by_role("option", name=words).first.click()
 
     def until(self, sign: Locator, act: Callable[[], None], patience: int = 3000) -> None:
         """Do it again until the sign is there: a table that is just being drawn anew takes no click."""

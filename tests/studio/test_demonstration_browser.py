@@ -23,7 +23,7 @@ from trainer_ui.services import evaluations, exports, runs
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "app"))
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 
@@ -39,12 +39,6 @@ def nothing_left(nothing_left: None) -> Iterator[None]:
     yield
     with suppress(IntervalError):
         take_back(NAME)
-
-
-def choose(page: Page, field: Locator, words: str) -> None:
-    """Choose from a list by a part of the words."""
-    field.click()
-    page.get_by_role("option", name=words).first.click()
 
 
 def test_from_another_hospitals_films_to_a_better_model_in_the_viewer(
@@ -64,7 +58,7 @@ def test_from_another_hospitals_films_to_a_better_model_in_the_viewer(
         screen.go("data")
         screen.fill("Name", "films")
         screen.fill("Cases (patients)", str(CASES))
-        choose(page, page.get_by_role("combobox", name="Made at"), "Site C")
+        screen.pick(page.get_by_role("combobox", name="Made at"), "Site C")
         screen.press("Make the set")
         expect(page.get_by_text(f"train.json: {CASES:,} samples to train on")).to_be_visible(timeout=LONGEST)
         screen.press("Open")
@@ -77,7 +71,7 @@ def test_from_another_hospitals_films_to_a_better_model_in_the_viewer(
 
         # The preset, as it is: it names this data.
         screen.go("train")
-        choose(page, page.get_by_role("combobox", name="Begin with"), "The demonstration: another hospital")
+        screen.pick(page.get_by_role("combobox", name="Begin with"), "The demonstration: another hospital")
         screen.take_preset()
         screen.press("Check")
         expect(page.get_by_text(re.compile("Nobody who is learnt from is in the validation"))).to_be_visible(

@@ -54,7 +54,7 @@ def test_files_dropped_anywhere_are_sent_in_one_request(zone: Page, server: Serv
     overlay = zone.locator(".iv-drop")
     assert not overlay.is_visible()
     assert drop(zone, "dragenter", [("a.dcm", "")]) is True
-    assert overlay.is_visible()
+    overlay.wait_for()  # its style may still be on the way
     assert "Drop the current and prior study" in overlay.inner_text()
     assert drop(zone, "drop", [("a.dcm", "first"), ("b ä.dcm", "second")]) is True
     zone.wait_for_function("() => window.done.length === 1")
