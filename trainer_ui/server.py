@@ -49,6 +49,9 @@ SETTINGS: Mapping[str, Any] = {
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
     "client.toolbarMode": "minimal",
+    # Nothing is sent as a reference to what the browser holds. Streamlit forgets to which fragment a reference belongs:
+    # on a busy machine it kept one, left out the containers around it, and the page went blank.
+    "global.minCachedMessageSize": 1e12,
     "global.developmentMode": False,
     "logger.level": "critical",  # a trace on the terminal could quote what a file holds; ours goes to the log
     "logger.hideWelcomeMessage": True,

@@ -62,7 +62,7 @@ class Screen:
         page.set_default_timeout(PATIENCE)
         screen = cls(page, url)
         page.on("console", lambda message: screen.note(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: screen.errors.append(str(error)))
+        page.on("pageerror", lambda error: screen.fault(str(error), error.stack))
         page.on("request", lambda request: screen.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
         return screen
 
@@ -70,6 +70,11 @@ class Screen:
         """Streamlit looks for its server below the address of the page first, where it is not: that is no error."""
         if "404 (Not Found)" not in text:
             self.errors.append(text)
+
+    def fault(self, text: str, where: str | None) -> None:
+        """Said at once: it may be why the test fails elsewhere."""
+        print(f"The page failed: {text}\n{where}", file=sys.stderr)
+        self.errors.append(text)
 
     def go(self, address: str = "") -> None:
         """Open a page by its address and wait for it."""

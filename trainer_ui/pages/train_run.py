@@ -35,7 +35,8 @@ def _live(name: str, drawn: runs.Where) -> None:
         if run.where != drawn:
             st.rerun()
         _head(run)
-        _buttons(run)
+        _buttons(run)  # above whatever comes and goes: a button that moves while it is pressed hears nothing
+        _progress(run)
         names = ["Curves", "What it writes", "Memory and data", "Recipe", "Console"]
         curves, written, memory, recipe, console = st.tabs(names, key=f"parts-{name}")
         with curves, errors.shown():
@@ -55,6 +56,9 @@ def _head(run: Run) -> None:
         st.subheader(literal(run.title), anchor=False, width="content")
         st.caption(runs.when(run), width="content")
         st.badge(run.words, color=run.colour)
+
+
+def _progress(run: Run) -> None:
     if run.why:
         (st.error if run.where == "failed" else st.caption)(literal(run.why))
     if run.where == "starting" and run.job and (told := _told(run.job)) is not None:
