@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from engine.errors import Cancelled
 from engine.jobs import progress
 
 EVERY = 10.0
@@ -13,6 +14,8 @@ EVERY = 10.0
 
 class Progress:
     """Called with what is done and the total: a line rewritten in place on a terminal, one every ten seconds elsewhere.
+
+    Raises Cancelled where the job has been asked to stop and there is something left to do.
 
     Args:
         what: what is being done, first in the line.
@@ -26,6 +29,8 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         progress.report(done, total, self._units, began=self._day)
+        if done < total and progress.stop_requested():
+            raise Cancelled("Stopped.")
         now = time.monotonic()
         terminal = sys.stderr.isatty()
         if not done or (not terminal and now - self._spoken < EVERY):

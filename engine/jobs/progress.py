@@ -62,7 +62,8 @@ def report(done: int, total: int, words: str, *, began: float | None = None) -> 
 def stop_requested() -> bool:
     """Whether somebody has asked this job to stop. What can be taken up again later is to be saved first.
 
-    On POSIX systems the command is interrupted besides, as by Ctrl-C: who saves on that need not ask here.
+    On POSIX systems the command is interrupted besides, as by Ctrl-C. That is the faster way and no sure one: while a
+    library is being imported an interrupt may be lost.
     """
     job = folder()
     return job is not None and (job / files.STOP).exists()

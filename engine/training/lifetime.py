@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.datasets.libra import TrainingSample
 from engine.errors import Cancelled, IntervalError, ModelError
+from engine.jobs import progress
 from engine.models.memory import memory_errors
 from engine.training.recipe import Recipe
 from engine.training.run_folder import FAILED, STOPPED, RunFolder, State, write_json
@@ -82,8 +83,8 @@ class Lifetime(ABC):
         write_json(self.folder.path / "data.json", document)
 
     def stopping(self) -> bool:
-        """Whether it has been asked to stop."""
-        return self._asked.is_set() or self.folder.asked_to_stop()
+        """Whether it has been asked to stop, by a signal or by a file: a signal is lost while a library is imported."""
+        return self._asked.is_set() or self.folder.asked_to_stop() or progress.stop_requested()
 
     def say(self, state: State) -> None:
         """Write a state, with the figures that the last one had."""

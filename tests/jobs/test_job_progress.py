@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobs_helpers import ended, wait
 
+from engine import paths
+from engine.errors import Cancelled
 from engine.jobs import console, files, progress, queue, worker
 from engine.jobs.job import Job, State
 
@@ -77,6 +81,16 @@ def test_outside_a_job_nothing_is_written_and_nobody_asks_for_a_stop(
     progress.report(1, 2, "cases")
     progress.ended(0)
     assert not progress.stop_requested() and list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_tells_how_far_it_is_is_stopped_by_the_file_alone(job: Path, tmp_path: Path) -> None:
+    """As where the interrupt that goes with it was lost."""
+    (job / files.STOP).touch()
+    command = [sys.executable, str(paths.PROJECT / "launch.py"), "--no-venv", "data", "phantoms", "--count", "64"]
+    done = subprocess.run([*command, "--output", str(tmp_path / "made")], capture_output=True, text=True)
+    assert done.returncode == Cancelled.exit_status and "Stopped." in done.stderr
+    said = told(job)
+    assert said is not None and said["done"] < said["total"]  # type: ignore[operator]
 
 
 def test_a_folder_that_is_gone_does_not_end_the_command(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import pytest
 import tiny_runs
 
 from engine.jobs import queue
-from engine.jobs.job import State
+from engine.jobs.job import State as JobState
+from engine.training.run_folder import RunFolder, State, runs_folder
 from trainer_ui.services import recipes, run_figures, runs
 
 if TYPE_CHECKING:
@@ -42,6 +43,50 @@ def test_what_is_entered_while_the_studio_is_busy_is_not_lost(opened: Browser, h
             recipe = recipes.document(recipes.draft())
             assert [recipes.value(recipe, place) for place in PLACES] == ["busy", 10, 2, 5]
         assert screen.errors == []
+    finally:
+        studio.kill()
+        studio.wait()
+
+
+def test_the_page_of_a_run_stands_however_late_the_studio_is(opened: Browser, home: Path, nothing_left: None) -> None:
+    """Several windows ask for a run whose console is long; nothing is answered for a while, then all at once."""
+    from playwright.sync_api import expect
+    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+    from studio_process import PATIENCE, Screen, start
+
+    expect.set_options(timeout=PATIENCE)
+    folder = RunFolder(runs_folder() / "long-20260101-000000")
+    folder.path.mkdir(parents=True)
+    folder.recipe.write_text("name: long\n")
+    (folder.path / "llamafactory.log").write_text("\n".join(f"{line}: {'x' * 100}" for line in range(3000)))
+    folder.write_state(State("running", stage="adapt", step=3, steps=9))
+    kinds: set[str] = set()
+
+    def heard(frame: bytes) -> None:
+        message = ForwardMsg()
+        message.ParseFromString(frame)
+        kinds.add(message.WhichOneof("type"))
+
+    studio, url = start(home)
+    try:
+        screens = [Screen.open(opened, url) for _ in range(3)]
+        for screen in screens:
+            screen.page.on("websocket", lambda socket: socket.on("framereceived", heard))
+        for _ in range(2):
+            folder.write_state(State("running", stage="adapt", step=3, steps=9))
+            for screen in screens:
+                screen.go(f"train?run={folder.name}")
+                screen.badge("running")
+            studio.send_signal(signal.SIGSTOP)
+            folder.write_state(State("stopped"))
+            screens[0].page.wait_for_timeout(4500)  # each page asks two times
+            studio.send_signal(signal.SIGCONT)
+            for screen in screens:
+                screen.badge("stopped: can be resumed")
+                screen.idle()
+                expect(screen.page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+        assert [screen.errors for screen in screens] == [[], [], []]
+        assert "delta" in kinds and "ref_hash" not in kinds
     finally:
         studio.kill()
         studio.wait()
@@ -92,7 +137,7 @@ def test_a_run_from_the_form_to_its_model(
         # The studio is killed; another one finds the run at work.
         studio.kill()
         studio.wait()
-        assert [job.state for job in queue.jobs()] == [State.RUNNING]
+        assert [job.state for job in queue.jobs()] == [JobState.RUNNING]
         studio, again = start(home, "--port", url.rstrip("/").rsplit(":", 1)[1])
         assert again == url
         screen.go(address)

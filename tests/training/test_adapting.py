@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from engine import Comparison, Decoding, Engine
 from engine.datasets.libra import read_questions, read_training
 from engine.errors import Cancelled, DatasetError, ModelError, UsageError
+from engine.jobs import files
 from engine.training.presets import presets
 from engine.training.preview import Reader, forecast
 from engine.training.recipe import parse_recipe, read_recipe
@@ -133,6 +134,26 @@ def test_a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_been(phantoms: Pa
     assert [file.name for file in folder.stage("adapt").glob("checkpoint-*")] == ["checkpoint-2"]
     assert not list(folder.path.rglob("*.partial"))
     assert same(tensors(unstopped), tensors(resume(folder.path)))
+
+
+def test_a_run_of_which_only_the_file_says_that_it_is_to_stop_stops(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the interrupt that goes with it was lost."""
+    job = tmp_path / "job"
+    job.mkdir()
+    monkeypatch.setenv(files.VARIABLE, str(job))
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(Cancelled):
+        run(
+            write_recipe(tmp_path, lora_recipe(phantoms, validation=None)),
+            folder.path,
+            lambda stage, figures: (job / files.STOP).touch(),
+        )
+    state = folder.state()
+    assert state is not None and state.state == "stopped" and 0 < state.step < state.steps
+    (job / files.STOP).unlink()
+    assert resume(folder.path) == folder.model
 
 
 def test_the_memory_that_was_forecast_after_three_steps_is_what_was_taken(phantoms: Path, tmp_path: Path) -> None:
