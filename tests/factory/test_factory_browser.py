@@ -164,7 +164,7 @@ def test_short_answers_are_learnt_asked_before_and_after_and_judged(
 
     expect.set_options(timeout=PATIENCE)
     data = factory_runs.slices(home / "data" / "ct-slices", 8)
-    (data / "few.jsonl").write_text("".join((data / "questions-test.jsonl").open().readlines()[:6]))
+    (data / "few.jsonl").write_text("".join((data / "questions-test.jsonl").read_text().splitlines(keepends=True)[:6]))
     model = factory_runs.llava(tmp_path / "elsewhere" / "tiny-llava")
     studio, url = start(home, project=project)
     try:

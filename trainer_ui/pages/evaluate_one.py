@@ -110,6 +110,8 @@ def _head(name: str, drawn: str) -> None:
             st.title(literal(one.name), anchor=False, width="content")
             st.badge(one.words, color=one.colour)
         sheet = score_sheet.read(one.path) if one.scored else None
+        if sheet is not None:
+            st.caption(literal(_about(one, sheet)))
         # Above whatever comes and goes: a button that moves while it is pressed hears nothing.
         with st.container(horizontal=True, vertical_alignment="center"):
             act_buttons(one, where="head")
@@ -125,8 +127,6 @@ def _head(name: str, drawn: str) -> None:
                     query_params=_to_export(one, sheet),
                 )
         progress(one)
-        if sheet is not None:
-            st.caption(literal(_about(one, sheet)))
 
 
 def _about(one: Evaluation, sheet: Sheet) -> str:
