@@ -83,7 +83,7 @@ class Lifetime(ABC):
         write_json(self.folder.path / "data.json", document)
 
     def stopping(self) -> bool:
-        """Whether it has been asked to stop, by a signal or by a file: a signal is lost while a library is imported."""
+        """Whether it has been asked to stop, by a signal or a file: a signal may be lost while libraries load."""
         return self._asked.is_set() or self.folder.asked_to_stop() or progress.stop_requested()
 
     def say(self, state: State) -> None:
